@@ -1,0 +1,117 @@
+use std::fmt;
+
+use hepar_volume::Geometry;
+
+use crate::error::ReadErrorKind;
+use crate::nifti::forms::Forms;
+use crate::warning::Warning;
+
+/// Which statement of a header a geometry comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AffineSource {
+    /// The affine by rows.
+    Sform,
+    /// Rotation as a quaternion, spacing and offset.
+    Qform,
+    /// The spacing alone.
+    Pixdim,
+}
+
+impl fmt::Display for AffineSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sform => "sform",
+            Self::Qform => "qform",
+            Self::Pixdim => "pixdim",
+        })
+    }
+}
+
+/// A grid as the header of a NIfTI file states it: enough to write another file on the identical grid.
+///
+/// Of a scan that was read, these are the numbers of its file, to the bit: sform, qform, their codes, spacing and
+/// units.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GridHeader {
+    forms: Forms,
+    geometry: Geometry,
+    source: AffineSource,
+}
+
+impl GridHeader {
+    /// A header for volumes that come from no file.
+    ///
+    /// Sform and, when the axes are at right angles, qform have the code 1 (scanner coordinates), in millimetres.
+    /// The file holds the numbers in single precision.
+    pub fn from_geometry(geometry: &Geometry) -> Self {
+        Self { forms: Forms::from_geometry(geometry), geometry: geometry.clone(), source: AffineSource::Sform }
+    }
+
+    /// The grid that `forms` state for a volume of `shape`, `[k, j, i]`.
+    ///
+    /// The sform if its code is positive, else the qform, else the spacing alone. Both given and more than half a
+    /// voxel apart at any corner is a warning.
+    pub(crate) fn from_forms(
+        mut forms: Forms,
+        shape: [usize; 3],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Self, ReadErrorKind> {
+        let source = match (forms.sform_code > 0, forms.qform_code > 0) {
+            (true, _) => AffineSource::Sform,
+            (false, true) => AffineSource::Qform,
+            (false, false) => AffineSource::Pixdim,
+        };
+        let spacing = forms.spacing();
+        let has_spacing = spacing.iter().all(|v| v.is_finite() && *v > 0.0);
+        if source != AffineSource::Sform && !has_spacing {
+            return Err(ReadErrorKind::Spacing { form: source, spacing });
+        }
+        let geometry = Geometry::new(forms.affine(source), shape)
+            .map_err(|error| ReadErrorKind::Geometry { form: source, error })?;
+        match source {
+            AffineSource::Pixdim => warnings.push(Warning::NoOrientation),
+            AffineSource::Sform if !has_spacing => {
+                warnings.push(Warning::SpacingIgnored { pixdim: spacing });
+                forms.take_spacing_from(&geometry);
+            }
+            AffineSource::Sform if forms.qform_code > 0 => {
+                let by = Geometry::new(forms.affine(AffineSource::Qform), shape)
+                    .map_or(0.0, |qform| largest_shift(&geometry, &qform));
+                if by > 0.5 {
+                    warnings.push(Warning::SformQformDisagree { by });
+                }
+            }
+            _ => {}
+        }
+        warnings.extend(forms.units_warning(&geometry));
+        Ok(Self { forms, geometry, source })
+    }
+
+    /// Where the voxels lie.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Which of the header's statements the geometry comes from.
+    pub fn affine_source(&self) -> AffineSource {
+        self.source
+    }
+
+    pub(crate) fn forms(&self) -> &Forms {
+        &self.forms
+    }
+}
+
+/// Largest distance, along any axis of `grid` and in its voxels, between the corners of two grids of one shape.
+fn largest_shift(grid: &Geometry, other: &Geometry) -> f64 {
+    let last = grid.shape().map(|n| n as f64 - 1.0);
+    let mut largest = 0.0f64;
+    for corner in 0..8usize {
+        let index: [f64; 3] = std::array::from_fn(|axis| if corner >> axis & 1 == 1 { last[axis] } else { 0.0 });
+        let there = grid.to_index(other.to_world(index));
+        for axis in 0..3 {
+            largest = largest.max((there[axis] - index[axis]).abs());
+        }
+    }
+    largest
+}

@@ -1,0 +1,114 @@
+use std::path::Path;
+
+use hepar_volume::{Geometry, Volume};
+
+use crate::datatype::{ByteOrder, Datatype};
+use crate::error::{ReadError, WriteError};
+use crate::grid::{AffineSource, GridHeader};
+use crate::nifti;
+use crate::warning::Warning;
+
+/// A CT as it was read.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// Hounsfield units, rounded to whole numbers, on the grid of the file: `[k, j, i]`, axes in stored order.
+    pub volume: Volume<i16>,
+    /// What a writer needs to put labels on the same grid.
+    pub grid: GridHeader,
+    /// What the reader decided and the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// A label volume as it was read.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// Labels on the grid of the file: `[k, j, i]`, axes in stored order.
+    pub volume: Volume<u8>,
+    /// What a writer needs to put labels on the same grid.
+    pub grid: GridHeader,
+    /// What the reader decided and the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// What the header of an image says.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HeaderInfo {
+    /// Name and version of the format, as `NIfTI-1`.
+    pub format: &'static str,
+    /// Whether the voxels are in a second file.
+    pub pair: bool,
+    /// Whether the file is compressed with gzip.
+    pub compressed: bool,
+    /// Order of the bytes of a number.
+    pub byte_order: ByteOrder,
+    /// Number of voxels along each axis as the file has them: i, j, k, time, …
+    pub dims: Vec<u64>,
+    /// Type of the stored voxels.
+    pub datatype: Datatype,
+    /// Slope and intercept that make intensities from stored numbers; (1, 0) when the header states none.
+    pub scaling: (f64, f64),
+    /// Where the first volume lies; its spacing in millimetres is `geometry.spacing()`.
+    pub geometry: Geometry,
+    /// Which of the header's statements the geometry comes from.
+    pub affine_source: AffineSource,
+    /// What +i, +j, +k point to, roughly: three of the letters R, L, A, P, S, I, as `LPS`.
+    pub orientation: String,
+    /// NIfTI's code of the sform; 0 when there is none.
+    pub sform_code: i32,
+    /// NIfTI's code of the qform; 0 when there is none.
+    pub qform_code: i32,
+    /// The free text of the header.
+    pub description: String,
+    /// What the reader decided and the user should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads a CT.
+///
+/// Intensities are `slope · stored + intercept`, rounded to the nearest whole number (halves away from zero).
+/// A [`Warning::NotHounsfield`] is given when every voxel has the same value or none lies below −50: a CT of the
+/// abdomen always shows fat. A CT that was clipped to a window from −100 or less passes.
+///
+/// # Errors
+/// When the file is no three-dimensional NIfTI image of plain finite numbers, is incomplete, has no valid grid, or
+/// holds at most eight values, all labels (whole, 0 to 255).
+pub fn read_scan(path: &Path) -> Result<Scan, ReadError> {
+    nifti::read_scan(path)
+}
+
+/// Reads a label volume of any type of number.
+///
+/// # Errors
+/// As [`read_scan`], and when a voxel is no whole number from 0 to 255. Values within 10⁻⁵ of a whole number count
+/// as whole, since a slope such as 1/255 is rounded in the header.
+pub fn read_labels(path: &Path) -> Result<Labels, ReadError> {
+    nifti::read_labels(path)
+}
+
+/// Reads what the header says, without the voxels; images that are no volumes are described too.
+///
+/// # Errors
+/// When the file is no NIfTI image or its header has no valid grid.
+pub fn inspect(path: &Path) -> Result<HeaderInfo, ReadError> {
+    nifti::inspect(path)
+}
+
+/// Writes labels as bytes on `grid`: NIfTI, compressed when the name ends in `.gz`, the same bytes on every run.
+///
+/// The file appears whole or not at all. It is NIfTI-1 unless the grid needs NIfTI-2: an axis longer than 32,767
+/// voxels, or positions of a NIfTI-2 file that single precision cannot hold.
+///
+/// # Errors
+/// When the name ends in neither `.nii` nor `.nii.gz`, the labels are not on the grid, or the file cannot be written.
+pub fn write_labels(path: &Path, labels: &Volume<u8>, grid: &GridHeader) -> Result<(), WriteError> {
+    nifti::write_labels(path, labels, grid)
+}
+
+/// Writes a CT in Hounsfield units as 16-bit integers on `grid`; otherwise as [`write_labels`].
+///
+/// # Errors
+/// As [`write_labels`].
+pub fn write_scan(path: &Path, scan: &Volume<i16>, grid: &GridHeader) -> Result<(), WriteError> {
+    nifti::write_scan(path, scan, grid)
+}

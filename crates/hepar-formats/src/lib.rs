@@ -1,0 +1,29 @@
+//! Medical image files to volumes and back.
+//!
+//! [`read_scan`] gives a CT in Hounsfield units and [`read_labels`] a label volume, each on the grid of its file;
+//! [`write_labels`] puts labels on the grid of the scan that they belong to. [`inspect`] reads a header alone.
+//! What a file is comes from its bytes, not from its name.
+//!
+//! The format is NIfTI-1 and NIfTI-2: `.nii`, `.nii.gz` and pairs of `.hdr` and `.img`.
+//!
+//! A file is never trusted: sizes are checked against the length of the file before memory is reserved, and voxels
+//! are converted in small pieces, so a scan needs hardly more memory than its voxels.
+
+mod atomic;
+mod datatype;
+mod error;
+mod grid;
+mod gzip;
+mod image;
+mod nifti;
+mod sniff;
+mod source;
+mod survey;
+mod warning;
+
+pub use atomic::write_atomically;
+pub use datatype::{ByteOrder, Datatype};
+pub use error::{ReadError, ReadErrorKind, WriteError, WriteErrorKind};
+pub use grid::{AffineSource, GridHeader};
+pub use image::{HeaderInfo, Labels, Scan, inspect, read_labels, read_scan, write_labels, write_scan};
+pub use warning::Warning;

@@ -1,0 +1,86 @@
+use crate::datatype::{ByteOrder, Datatype};
+use crate::error::ReadErrorKind;
+use crate::nifti::header::Header;
+use crate::source::Source;
+
+/// Voxels that are converted at once: small enough to stay in the cache.
+const CHUNK: usize = 1 << 14;
+
+/// The intensities of an image, slope and intercept applied, a small piece at a time in the order of the file.
+pub(crate) struct Voxels {
+    source: Source,
+    datatype: Datatype,
+    order: ByteOrder,
+    scaling: Option<(f64, f64)>,
+    total: u64,
+    done: u64,
+    bytes: Vec<u8>,
+    values: Vec<f64>,
+}
+
+impl Voxels {
+    /// Goes to the first voxel of an image of `shape`, `[k, j, i]`, once it is sure that the file can hold it.
+    pub(crate) fn new(header: &Header, shape: [u64; 3], mut source: Source) -> Result<Self, ReadErrorKind> {
+        let width = header.datatype.bytes().ok_or(ReadErrorKind::UnsupportedType(header.datatype))?;
+        let scaling = Some(header.scaling()?).filter(|scaling| *scaling != (1.0, 0.0));
+        let offset = header.voxel_offset()?;
+        let total = check_size(shape, width as u64, offset, &source)?;
+        source.skip_to(offset)?;
+        let (bytes, values) = (vec![0; CHUNK * width], Vec::with_capacity(CHUNK));
+        Ok(Self { source, datatype: header.datatype, order: header.order, scaling, total, done: 0, bytes, values })
+    }
+
+    /// Number of voxels of the image.
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Number of voxels that were given out.
+    pub(crate) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// The next voxels; `None` after the last.
+    ///
+    /// # Errors
+    /// When the file ends too early or its compression is damaged.
+    pub(crate) fn next_chunk(&mut self) -> Result<Option<&[f64]>, ReadErrorKind> {
+        if self.done == self.total {
+            self.source.verify_end()?;
+            return Ok(None);
+        }
+        let width = self.bytes.len() / CHUNK;
+        let voxels = (self.total - self.done).min(CHUNK as u64) as usize;
+        let wanted = &mut self.bytes[..voxels * width];
+        let read = self.source.read(wanted)?;
+        if read < wanted.len() {
+            let held = self.done + (read / width) as u64;
+            return Err(ReadErrorKind::Truncated { claimed: self.total, held });
+        }
+        self.values.clear();
+        self.datatype.decode(self.order, wanted, &mut self.values);
+        if let Some((slope, intercept)) = self.scaling {
+            self.values.iter_mut().for_each(|v| *v = *v * slope + intercept);
+        }
+        self.done += voxels as u64;
+        Ok(Some(&self.values))
+    }
+}
+
+/// Number of voxels of `shape`, `[k, j, i]`, if the file can hold them at `width` bytes each from byte `offset` on.
+fn check_size(shape: [u64; 3], width: u64, offset: u64, source: &Source) -> Result<u64, ReadErrorKind> {
+    let too_large = || ReadErrorKind::TooLarge { shape, held: source.length() };
+    let voxels = shape.iter().try_fold(1u64, |product, n| product.checked_mul(*n)).ok_or_else(too_large)?;
+    let end = voxels.checked_mul(width).and_then(|bytes| bytes.checked_add(offset)).ok_or_else(too_large)?;
+    let capacity = source.capacity();
+    if end <= capacity {
+        return Ok(voxels);
+    }
+    if source.compressed() {
+        return Err(too_large());
+    }
+    match capacity.checked_sub(offset) {
+        Some(bytes) => Err(ReadErrorKind::Truncated { claimed: voxels, held: bytes / width }),
+        None => Err(ReadErrorKind::NoVoxels { offset, end: capacity }),
+    }
+}

@@ -1,0 +1,56 @@
+//! What runs a network.
+
+use ndarray::{Array5, ArrayView5};
+
+use crate::topology::NetworkConfig;
+use crate::weights::Weights;
+
+/// Makes runnable networks from weights.
+pub trait Engine: Send + Sync {
+    /// Name and device, for manifests: e.g. `burn-flex (CPU)`.
+    fn name(&self) -> String;
+
+    /// A network that is ready to run.
+    ///
+    /// # Errors
+    /// When the engine cannot run the network.
+    fn load(&self, weights: &Weights) -> Result<Box<dyn Network>, EngineError>;
+}
+
+/// A network with its weights.
+pub trait Network: Send {
+    /// Which network this is.
+    fn config(&self) -> &NetworkConfig;
+
+    /// Probabilities, N × 1 × D × H × W in 0..1, of an `input` of the same shape.
+    ///
+    /// The same input gives the same output, bit for bit, for any number of threads.
+    ///
+    /// # Errors
+    /// When the input has other than one channel or a side that the network does not take, or the engine fails.
+    fn forward(&mut self, input: ArrayView5<'_, f32>) -> Result<Array5<f32>, EngineError>;
+}
+
+/// Why a network did not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The input's shape does not fit.
+    #[error("the input has shape {0:?}; the network takes N × 1 × D × H × W with sides that are multiples of 32 (D = 1 for RA-UNet-I)")]
+    Shape([usize; 5]),
+    /// The engine itself failed.
+    #[error("the engine failed: {0}")]
+    Failed(String),
+}
+
+/// Checks that a network takes an input of this shape.
+///
+/// # Errors
+/// When it does not.
+pub fn check_input(config: &NetworkConfig, input: &ArrayView5<'_, f32>) -> Result<(), EngineError> {
+    let (n, c, d, h, w) = input.dim();
+    if n == 0 || c != 1 || !config.accepts([d, h, w]) {
+        return Err(EngineError::Shape([n, c, d, h, w]));
+    }
+    Ok(())
+}

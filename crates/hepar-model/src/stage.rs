@@ -1,0 +1,189 @@
+//! What one stage of the pipeline needs to know, as `model.toml` states it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::topology::{Dimensions, NetworkConfig, SIDE_MULTIPLE};
+
+/// Which of the three networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StageName {
+    /// Finds the liver's box in axial slices.
+    Localizer,
+    /// Segments the liver in its box.
+    Liver,
+    /// Segments tumours in the liver's box.
+    Tumour,
+}
+
+impl StageName {
+    /// All stages, in the order in which they run.
+    pub const ALL: [Self; 3] = [Self::Localizer, Self::Liver, Self::Tumour];
+
+    /// The stage's name in files and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Localizer => "localizer",
+            Self::Liver => "liver",
+            Self::Tumour => "tumour",
+        }
+    }
+}
+
+impl std::fmt::Display for StageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Hounsfield units that a network sees: `[low, high]` becomes 0..1, what lies outside is clipped.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Window(pub [f32; 2]);
+
+impl Window {
+    /// (clip(`hu`, low, high) − low) / (high − low).
+    pub fn apply(self, hu: f32) -> f32 {
+        let [low, high] = self.0;
+        (hu.clamp(low, high) - low) / (high - low)
+    }
+
+    fn is_valid(self) -> bool {
+        let [low, high] = self.0;
+        low.is_finite() && high.is_finite() && low < high
+    }
+}
+
+/// On which grid a stage looks at its part of the scan.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Grid {
+    /// The scan's own voxels.
+    Native,
+    /// Slices resized to `size`, `[j, i]` pixels; the number of slices stays (the article's liver stage).
+    ResizedInPlane {
+        /// Pixels along `[j, i]`.
+        size: [usize; 2],
+    },
+    /// Resampled to about this spacing; the outer faces stay, so the true spacing is that of the nearest whole
+    /// number of voxels.
+    Spacing {
+        /// Millimetres along `[k, j, i]`.
+        mm: [f64; 3],
+    },
+}
+
+impl Grid {
+    /// Number of voxels, `[k, j, i]`, that a part of `shape` voxels of `spacing` millimetres has on this grid.
+    pub fn shape(self, shape: [usize; 3], spacing: [f64; 3]) -> [usize; 3] {
+        match self {
+            Self::Native => shape,
+            Self::ResizedInPlane { size: [j, i] } => [shape[0], j, i],
+            Self::Spacing { mm } => std::array::from_fn(|axis| {
+                ((shape[axis] as f64 * spacing[axis] / mm[axis]).round() as usize).max(1)
+            }),
+        }
+    }
+}
+
+/// How far the liver's box is grown on every side before the next stage looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoxMargin {
+    /// Voxels of the scan within the slice.
+    pub in_plane_voxels: usize,
+    /// Millimetres across slices.
+    pub through_plane_mm: f64,
+}
+
+/// One network and everything that must be known to use it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Planar (`ra-unet-i`) or spatial (`ra-unet-ii`).
+    pub network: Dimensions,
+    /// Channels of conv1, res1, res2, res3, res4 and res5.
+    pub widths: [usize; 6],
+    /// File of the weights, beside `model.toml`.
+    pub weights: String,
+    /// SHA-256 of that file, 64 hexadecimal digits.
+    pub sha256: String,
+    /// Hounsfield units that the network sees.
+    pub window: Window,
+    /// Grid on which it looks.
+    pub grid: Grid,
+    /// Voxels of one window, `[d, h, w]`; multiples of 32 (d = 1 for planar networks).
+    pub patch: [usize; 3],
+    /// Share of a window that its neighbour covers too, `[d, h, w]`, each in 0..1.
+    pub overlap: [f64; 3],
+    /// A voxel belongs to the object when its probability is greater.
+    pub threshold: f32,
+    /// An object smaller than this, in millilitres, is none.
+    pub least_volume_ml: f64,
+    /// How the object's box is grown for the next stage.
+    pub margin: BoxMargin,
+}
+
+impl Stage {
+    /// The network's topology.
+    ///
+    /// # Errors
+    /// When a value of the stage makes no sense; the text says which.
+    pub fn config(&self) -> Result<NetworkConfig, StageError> {
+        let config = NetworkConfig::new(self.network, self.widths).map_err(|e| StageError(e.to_string()))?;
+        let refuse = |what: String| Err(StageError(what));
+        if !config.accepts(self.patch) {
+            return refuse(format!("the patch {:?} has a side that is no multiple of {SIDE_MULTIPLE}", self.patch));
+        }
+        if !self.window.is_valid() {
+            return refuse(format!("the window {:?} is empty", self.window.0));
+        }
+        if self.overlap.iter().any(|o| !(0.0..=0.95).contains(o)) {
+            return refuse(format!("the overlap {:?} leaves 0..0.95", self.overlap));
+        }
+        if !(0.0..=1.0).contains(&self.threshold) {
+            return refuse(format!("the threshold {} leaves 0..1", self.threshold));
+        }
+        if !(self.least_volume_ml >= 0.0 && self.margin.through_plane_mm >= 0.0) {
+            return refuse("least_volume_ml or through_plane_mm is negative".into());
+        }
+        match self.grid {
+            Grid::Spacing { mm } if mm.iter().any(|v| !(0.1..=50.0).contains(v)) => {
+                refuse(format!("the spacing {mm:?} leaves 0.1..50 mm"))
+            }
+            Grid::ResizedInPlane { size } if size.iter().any(|&n| n == 0 || n > 4096) => {
+                refuse(format!("the slice size {size:?} leaves 1..4096"))
+            }
+            _ => Ok(config),
+        }
+    }
+
+    /// Distance of neighbouring windows' starts, `[d, h, w]`; at least 1.
+    pub fn step(&self) -> [usize; 3] {
+        std::array::from_fn(|axis| {
+            let step = self.patch[axis] as f64 * (1.0 - self.overlap[axis]);
+            (step.round() as usize).max(1)
+        })
+    }
+}
+
+/// A stage's values contradict each other or the networks' limits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StageError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_maps_its_ends_to_0_and_1_and_clips_the_rest() {
+        let window = Window([-100.0, 200.0]);
+        assert_eq!([-2000.0, -100.0, 50.0, 200.0, 3000.0].map(|hu| window.apply(hu)), [0.0, 0.0, 0.5, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_spacing_grid_has_the_nearest_whole_number_of_voxels() {
+        let grid = Grid::Spacing { mm: [3.0, 2.5, 2.5] };
+        assert_eq!(grid.shape([40, 300, 10], [5.0, 0.8, 0.1]), [67, 96, 1]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Times a training step and a forward pass of RA-UNet on random input.
+//!
+//! `cargo run --release -p hepar-nets --example step -- ra-unet-ii 16,16,32,64,128,256 2 32 96 96` takes the network,
+//! its six widths, and the batch and sides D, H, W of the input.
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Distribution, Tensor};
+use hepar_model::topology::{Dimensions, NetworkConfig};
+use hepar_nets::{RaUnet, loss};
+
+// As in the program: buffers of feature maps are kept instead of given back to the system after every layer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [network, widths, sides @ ..] = arguments.as_slice() else {
+        return Err("arguments: ra-unet-i|ra-unet-ii WIDTHS N D H W".into());
+    };
+    let dimensions = if network == "ra-unet-i" { Dimensions::Planar } else { Dimensions::Spatial };
+    let numbers = |text: &mut dyn Iterator<Item = &str>| text.map(str::parse).collect::<Result<Vec<usize>, _>>();
+    let widths = numbers(&mut widths.split(','))?.try_into().map_err(|_| "there are six widths")?;
+    let [n, d, h, w] = numbers(&mut sides.iter().map(String::as_str))?[..] else {
+        return Err("the input has the four sides N D H W".into());
+    };
+    let config = NetworkConfig::new(dimensions, widths)?;
+    let input = |device: &Device| Tensor::<5>::random([n, 1, d, h, w], Distribution::Uniform(0.0, 1.0), device);
+
+    let device = Device::default().autodiff();
+    let mut net = RaUnet::untrained(config, 1, &device);
+    let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init();
+    for _ in 0..5 {
+        let x = input(&device);
+        let target = x.clone().greater_elem(0.7).float();
+        let start = Instant::now();
+        let loss = loss::soft_dice(net.forward(x), target);
+        let forward = start.elapsed();
+        let gradients = GradientsParams::from_grads(loss.backward(), &net);
+        let backward = start.elapsed() - forward;
+        net = optimiser.step(1e-3, net, gradients);
+        println!("step {:.3?} (forward {forward:.3?}, backward {backward:.3?})", start.elapsed());
+    }
+    let net = net.valid();
+    for _ in 0..3 {
+        let x = input(&Device::default());
+        let start = Instant::now();
+        let output = net.forward(x).into_data();
+        println!("inference {:.3?} of {} values", start.elapsed(), output.num_elements());
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! RA-UNet's layers as operations of burn's backends.
+//!
+//! On the CPU they run through `hepar-kernels`; burn's automatic differentiation calls their gradients. Shapes are
+//! those of the layers: maps N × C × D × H × W, kernels `[out, in, d, h, w]`, everything else `[channels]`.
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{Tensor, TensorData};
+use hepar_kernels::convolution::{self, ConvShape};
+use hepar_kernels::norm::{self, MapShape, Norm};
+
+/// Layers that a backend computes as one operation.
+#[backend_extension(Flex, Autodiff)]
+pub(crate) trait Layers: Backend {
+    /// Convolution with bias, stride 1 and zero "same" padding.
+    fn layer_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// max(0, x · scale + shift).
+    fn layer_scale_shift_relu(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// Batch normalisation by the batch's own statistics, then ReLU; also returns the mean and the biased variance.
+    fn layer_norm_relu(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Gradients of [`Layers`], for automatic differentiation.
+trait LayerGradients: Layers {
+    /// Gradients of (x, weight, bias).
+    fn convolution_gradients(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        needs_x: bool,
+    ) -> (Option<FloatTensor<Self>>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Gradients of (x, gamma, beta).
+    fn norm_relu_gradients(
+        x: FloatTensor<Self>,
+        norm: NormState<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// What the backward pass of a normalisation needs besides its input.
+#[derive(Debug, Clone)]
+struct NormState<B: Backend> {
+    gamma: FloatTensor<B>,
+    beta: FloatTensor<B>,
+    mean: FloatTensor<B>,
+    variance: FloatTensor<B>,
+    epsilon: f32,
+}
+
+/// Convolution with bias, stride 1 and zero "same" padding: N × in × D × H × W → N × out × D × H × W.
+pub(crate) fn convolution(x: Tensor<5>, weight: Tensor<5>, bias: Tensor<1>) -> Tensor<5> {
+    use burn::backend::Dispatch;
+    Tensor::from_dispatch(Dispatch::layer_convolution(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()))
+}
+
+/// max(0, x · scale + shift), one scale and shift a channel; not differentiable.
+pub(crate) fn scale_shift_relu(x: Tensor<5>, scale: Tensor<1>, shift: Tensor<1>) -> Tensor<5> {
+    use burn::backend::Dispatch;
+    let (x, scale, shift) = (x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
+    Tensor::from_dispatch(Dispatch::layer_scale_shift_relu(x, scale, shift))
+}
+
+/// ReLU of the batch-normalised input, and the batch's mean and biased variance.
+pub(crate) fn norm_relu(
+    x: Tensor<5>,
+    gamma: Tensor<1>,
+    beta: Tensor<1>,
+    epsilon: f32,
+) -> (Tensor<5>, Tensor<1>, Tensor<1>) {
+    use burn::backend::Dispatch;
+    let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+    let (y, mean, variance) = Dispatch::layer_norm_relu(x, gamma, beta, epsilon);
+    (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
+}
+
+type FlexTensor = FloatTensor<Flex>;
+
+/// The values of a tensor in C order, read in place where it lies so.
+struct Values(FlexTensor);
+
+impl Values {
+    fn of(tensor: &FlexTensor) -> Self {
+        Self(tensor.to_contiguous())
+    }
+
+    fn slice(&self) -> &[f32] {
+        // A contiguous tensor always has a slice.
+        self.0.as_slice::<f32>().unwrap_or_else(|| unreachable!("the tensor was just made contiguous"))
+    }
+}
+
+fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape.to_vec()))
+}
+
+fn conv_shape(x: &FlexTensor, weight: &FlexTensor) -> ConvShape {
+    let ([batch, inputs, d, h, w], [outputs, _, kd, kh, kw]) = (x.shape().dims(), weight.shape().dims());
+    ConvShape { batch, inputs, outputs, size: [d, h, w], kernel: [kd, kh, kw] }
+}
+
+fn map_shape(x: &FlexTensor) -> MapShape {
+    let [batch, channels, d, h, w] = x.shape().dims();
+    MapShape { batch, channels, voxels: d * h * w }
+}
+
+impl Layers for Flex {
+    fn layer_convolution(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let shape = conv_shape(&x, &weight);
+        let (x, weight, bias) = (Values::of(&x), Values::of(&weight), Values::of(&bias));
+        let y = convolution::forward(&shape, x.slice(), weight.slice(), bias.slice());
+        let [d, h, w] = shape.size;
+        tensor(y, &[shape.batch, shape.outputs, d, h, w])
+    }
+
+    fn layer_scale_shift_relu(x: FlexTensor, scale: FlexTensor, shift: FlexTensor) -> FlexTensor {
+        let (shape, dims) = (map_shape(&x), x.shape());
+        let (x, scale, shift) = (Values::of(&x), Values::of(&scale), Values::of(&shift));
+        tensor(norm::scale_shift_relu(&shape, x.slice(), scale.slice(), shift.slice()), &dims.to_vec())
+    }
+
+    fn layer_norm_relu(
+        x: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        epsilon: f32,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (shape, dims) = (map_shape(&x), x.shape());
+        let (x, gamma, beta) = (Values::of(&x), Values::of(&gamma), Values::of(&beta));
+        let (mean, variance) = norm::statistics(&shape, x.slice());
+        let norm = Norm { gamma: gamma.slice(), beta: beta.slice(), mean: &mean, variance: &variance, epsilon };
+        let (scale, shift) = norm.scale_and_shift();
+        let y = norm::scale_shift_relu(&shape, x.slice(), &scale, &shift);
+        (tensor(y, &dims.to_vec()), tensor(mean, &[shape.channels]), tensor(variance, &[shape.channels]))
+    }
+}
+
+impl LayerGradients for Flex {
+    fn convolution_gradients(
+        x: FlexTensor,
+        weight: FlexTensor,
+        grad: FlexTensor,
+        needs_x: bool,
+    ) -> (Option<FlexTensor>, FlexTensor, FlexTensor) {
+        let (shape, x_dims, weight_dims) = (conv_shape(&x, &weight), x.shape(), weight.shape());
+        let (x, weight, grad) = (Values::of(&x), Values::of(&weight), Values::of(&grad));
+        let dx = needs_x.then(|| {
+            tensor(convolution::input_gradient(&shape, weight.slice(), grad.slice()), &x_dims.to_vec())
+        });
+        let dw = convolution::weight_gradient(&shape, x.slice(), grad.slice());
+        let db = convolution::bias_gradient(&shape, grad.slice());
+        (dx, tensor(dw, &weight_dims.to_vec()), tensor(db, &[shape.outputs]))
+    }
+
+    fn norm_relu_gradients(
+        x: FlexTensor,
+        state: NormState<Self>,
+        grad: FlexTensor,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (shape, dims) = (map_shape(&x), x.shape());
+        let [x, gamma, beta, mean, variance, grad] =
+            [&x, &state.gamma, &state.beta, &state.mean, &state.variance, &grad].map(Values::of);
+        let norm = Norm {
+            gamma: gamma.slice(),
+            beta: beta.slice(),
+            mean: mean.slice(),
+            variance: variance.slice(),
+            epsilon: state.epsilon,
+        };
+        let (dx, dgamma, dbeta) = norm::gradients(&shape, x.slice(), &norm, grad.slice());
+        (tensor(dx, &dims.to_vec()), tensor(dgamma, &[shape.channels]), tensor(dbeta, &[shape.channels]))
+    }
+}
+
+#[derive(Debug)]
+struct ConvolutionStep;
+
+impl<B: LayerGradients> Backward<B, 3> for ConvolutionStep {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, weight) = ops.state;
+        let (dx, dw, db) = B::convolution_gradients(x, weight, grad, x_node.is_some());
+        if let (Some(node), Some(dx)) = (x_node, dx) {
+            grads.register::<B>(node.id, dx);
+        }
+        if let Some(node) = weight_node {
+            grads.register::<B>(node.id, dw);
+        }
+        if let Some(node) = bias_node {
+            grads.register::<B>(node.id, db);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormReluStep;
+
+impl<B: LayerGradients> Backward<B, 3> for NormReluStep {
+    type State = (FloatTensor<B>, NormState<B>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let [x_node, gamma_node, beta_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let (x, state) = ops.state;
+        let (dx, dgamma, dbeta) = B::norm_relu_gradients(x, state, grad);
+        for (node, gradient) in [(x_node, dx), (gamma_node, dgamma), (beta_node, dbeta)] {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+impl<B: LayerGradients, C: CheckpointStrategy> Layers for Autodiff<B, C> {
+    fn layer_convolution(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
+        let y = B::layer_convolution(x.clone(), weight.clone(), bias);
+        match ConvolutionStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x, weight), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn layer_scale_shift_relu(
+        _x: FloatTensor<Self>,
+        _scale: FloatTensor<Self>,
+        _shift: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        unreachable!("a network that is trained normalises by the batch's statistics")
+    }
+
+    fn layer_norm_relu(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [x.node(), gamma.node(), beta.node()];
+        let (x, gamma, beta) = (x.into_primitive(), gamma.into_primitive(), beta.into_primitive());
+        let (y, mean, variance) = B::layer_norm_relu(x.clone(), gamma.clone(), beta.clone(), epsilon);
+        let y = match NormReluStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => {
+                let norm = NormState { gamma, beta, mean: mean.clone(), variance: variance.clone(), epsilon };
+                step.finish((x, norm), y)
+            }
+            OpsKind::UnTracked(step) => step.finish(y),
+        };
+        (y, FloatTensor::<Self>::new(mean), FloatTensor::<Self>::new(variance))
+    }
+}

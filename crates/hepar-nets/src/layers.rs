@@ -1,0 +1,86 @@
+//! The two layers that carry weights: convolution and batch normalisation with ReLU.
+
+use burn::module::{Module, Param, ParamId, RunningState};
+use burn::tensor::{Device, Tensor, TensorData};
+use hepar_model::topology::NORM_EPSILON;
+
+use crate::extension::{convolution, norm_relu, scale_shift_relu};
+
+/// Share of a running statistic that one batch replaces: the original's momentum 0.99, seen from the other side.
+const MOMENTUM: f64 = 0.01;
+
+/// A convolution with bias, stride 1 and zero "same" padding.
+#[derive(Module, Debug)]
+pub(crate) struct Convolution {
+    /// `[out, in, d, h, w]`.
+    pub weight: Param<Tensor<5>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Convolution {
+    /// # Shapes
+    /// - `x`: N × in × D × H × W
+    /// - output: N × out × D × H × W
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        convolution(x, self.weight.val(), self.bias.val())
+    }
+}
+
+/// Batch normalisation with the constants of Keras 2, which the original used, followed by ReLU.
+#[derive(Module, Debug)]
+pub(crate) struct Normalisation {
+    /// Scale, `[channels]`.
+    pub gamma: Param<Tensor<1>>,
+    /// Shift, `[channels]`.
+    pub beta: Param<Tensor<1>>,
+    /// Running mean, `[channels]`.
+    pub mean: RunningState<Tensor<1>>,
+    /// Running variance, `[channels]`.
+    pub variance: RunningState<Tensor<1>>,
+}
+
+impl Normalisation {
+    /// Normalises with the statistics of the batch where gradients are tracked, else with the running ones.
+    ///
+    /// # Shapes
+    /// - `x` and output: N × channels × D × H × W
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        if x.device().is_autodiff() { self.forward_training(x) } else { self.forward_inference(x) }
+    }
+
+    fn forward_inference(&self, x: Tensor<5>) -> Tensor<5> {
+        let scale = self.gamma.val().div(self.variance.value().add_scalar(NORM_EPSILON).sqrt());
+        let shift = self.beta.val().sub(self.mean.value().mul(scale.clone()));
+        scale_shift_relu(x, scale, shift)
+    }
+
+    /// The running statistics move by 1 % of the batch's; Keras 2 corrects the batch's variance by N / (N − 1.001).
+    fn forward_training(&self, x: Tensor<5>) -> Tensor<5> {
+        let [n, _, d, h, w] = x.dims();
+        let values = (n * d * h * w) as f64;
+        let correction = values / (values - 1.001).max(1.0);
+        let (y, mean, variance) = norm_relu(x, self.gamma.val(), self.beta.val(), NORM_EPSILON as f32);
+        let move_towards = |state: &RunningState<Tensor<1>>, batch: Tensor<1>| {
+            let old = state.value_sync().mul_scalar(1.0 - MOMENTUM);
+            state.update(old.add(batch.detach().mul_scalar(MOMENTUM)).detach());
+        };
+        move_towards(&self.mean, mean);
+        move_towards(&self.variance, variance.mul_scalar(correction));
+        y
+    }
+}
+
+/// A parameter with a number of its own, the same in every process, so that an optimiser's saved state finds it.
+/// Gradients are tracked where the device has autodiff.
+pub(crate) fn parameter<const D: usize>(id: u64, values: &[f32], shape: &[usize], device: &Device) -> Param<Tensor<D>> {
+    let data = TensorData::new(values.to_vec(), shape.to_vec());
+    let value = Tensor::<D>::from_data(data, device).set_require_grad(device.is_autodiff());
+    Param::initialized(ParamId::from(id), value)
+}
+
+/// A running statistic, which gradients do not reach.
+pub(crate) fn statistic(id: u64, values: &[f32], device: &Device) -> RunningState<Tensor<1>> {
+    let data = TensorData::new(values.to_vec(), [values.len()]);
+    RunningState::with_id(ParamId::from(id), Tensor::<1>::from_data(data, device))
+}

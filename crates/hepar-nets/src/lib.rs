@@ -1,0 +1,12 @@
+//! RA-UNet as a burn module, for training and for inference on whatever burn runs on.
+
+mod engine;
+mod extension;
+mod init;
+mod layers;
+pub mod loss;
+mod raunet;
+mod resample;
+
+pub use engine::BurnEngine;
+pub use raunet::RaUnet;

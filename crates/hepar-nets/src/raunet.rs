@@ -1,0 +1,191 @@
+//! RA-UNet as a burn module.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param, RunningState};
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Gradients, Tensor};
+use hepar_model::tensors::{Role, TensorSpec};
+use hepar_model::topology::{Kernel, NetworkConfig, Ops, ra_unet, ra_unet_logits};
+use hepar_model::weights::{Weights, WeightsError};
+
+use crate::init::untrained_weights;
+use crate::layers::{Convolution, Normalisation, parameter, statistic};
+use crate::resample::{double, halve};
+
+/// RA-UNet-I or RA-UNet-II with its weights on a device.
+///
+/// The layers stand in the order in which [`ra_unet`] applies them. On a device with autodiff the network trains:
+/// batches are normalised by their own statistics and the running ones move along.
+#[derive(Module, Debug)]
+pub struct RaUnet {
+    convolutions: Vec<Convolution>,
+    normalisations: Vec<Normalisation>,
+    #[module(skip)]
+    config: NetworkConfig,
+}
+
+impl RaUnet {
+    /// A network with the given weights.
+    pub fn new(weights: &Weights, device: &Device) -> Self {
+        let config = *weights.config();
+        let (mut convolutions, mut normalisations) = (Vec::new(), Vec::new());
+        let specs = config.tensors();
+        let values = |spec: &TensorSpec| weights.get(&spec.name).unwrap_or_default();
+        let mut index = 0;
+        while let Some(spec) = specs.get(index) {
+            // The tensors of a layer follow each other: kernel, bias; gamma, beta, mean, variance.
+            let tensor = |offset: usize| (index as u64 + offset as u64, values(&specs[index + offset]));
+            if spec.role == Role::Kernel {
+                let ((weight_id, weight), (bias_id, bias)) = (tensor(0), tensor(1));
+                convolutions.push(Convolution {
+                    weight: parameter(weight_id, weight, &spec.shape, device),
+                    bias: parameter(bias_id, bias, &specs[index + 1].shape, device),
+                });
+                index += 2;
+            } else {
+                let [gamma, beta, mean, variance] = [0, 1, 2, 3].map(tensor);
+                normalisations.push(Normalisation {
+                    gamma: parameter(gamma.0, gamma.1, &spec.shape, device),
+                    beta: parameter(beta.0, beta.1, &spec.shape, device),
+                    mean: statistic(mean.0, mean.1, device),
+                    variance: statistic(variance.0, variance.1, device),
+                });
+                index += 4;
+            }
+        }
+        Self { convolutions, normalisations, config }
+    }
+
+    /// A network that has learnt nothing: Glorot-uniform kernels, zero biases, unit normalisations, from a seed.
+    ///
+    /// Source: Glorot and Bengio 2010; the initialisation of the original.
+    pub fn untrained(config: NetworkConfig, seed: u64, device: &Device) -> Self {
+        Self::new(&untrained_weights(config, seed), device)
+    }
+
+    /// Which network this is.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// Probabilities of the object.
+    ///
+    /// # Shapes
+    /// - `x`: N × 1 × D × H × W, sides multiples of 32 (D = 1 for RA-UNet-I)
+    /// - output: the same, 0..1
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        ra_unet(&mut self.layers(), &self.config, x)
+    }
+
+    /// Logits of the probabilities; shapes as for [`RaUnet::forward`].
+    pub fn forward_logits(&self, x: Tensor<5>) -> Tensor<5> {
+        ra_unet_logits(&mut self.layers(), &self.config, x)
+    }
+
+    /// A copy of the weights.
+    ///
+    /// # Errors
+    /// When a weight is not finite: the training has diverged.
+    pub fn weights(&self) -> Result<Weights, WeightsError> {
+        let values = |tensor: LayerTensor<'_>| match tensor {
+            LayerTensor::Kernel(kernel) => vector(kernel.val()),
+            LayerTensor::Vector(values) => vector(values.val()),
+            LayerTensor::Statistic(state) => vector(state.value_sync()),
+        };
+        let mut tensors: BTreeMap<String, Vec<f32>> =
+            self.tensors().map(|(name, tensor)| (name, values(tensor))).collect();
+        Weights::from_fn(self.config, |spec| tensors.remove(&spec.name).unwrap_or_default())
+    }
+
+    /// The gradients of the trainable tensors by name, values in C order; tensors without one are left out.
+    pub fn gradients(&self, gradients: &Gradients) -> BTreeMap<String, Vec<f32>> {
+        let values = |tensor: LayerTensor<'_>| match tensor {
+            LayerTensor::Kernel(kernel) => kernel.val().grad(gradients).map(vector),
+            LayerTensor::Vector(values) => values.val().grad(gradients).map(vector),
+            LayerTensor::Statistic(_) => None,
+        };
+        self.tensors().filter_map(|(name, tensor)| Some((name, values(tensor)?))).collect()
+    }
+
+    /// Every tensor of the network with its name.
+    fn tensors(&self) -> impl Iterator<Item = (String, LayerTensor<'_>)> {
+        let (mut convolutions, mut normalisations) = (self.convolutions.iter(), self.normalisations.iter());
+        let mut layer = Vec::new();
+        self.config.tensors().into_iter().map_while(move |spec| {
+            if layer.is_empty() {
+                layer = if spec.role == Role::Kernel {
+                    let next = convolutions.next()?;
+                    vec![LayerTensor::Vector(&next.bias), LayerTensor::Kernel(&next.weight)]
+                } else {
+                    let next = normalisations.next()?;
+                    let [mean, variance] = [&next.mean, &next.variance].map(LayerTensor::Statistic);
+                    vec![variance, mean, LayerTensor::Vector(&next.beta), LayerTensor::Vector(&next.gamma)]
+                };
+            }
+            Some((spec.name, layer.pop()?))
+        })
+    }
+
+    fn layers(&self) -> Layers<'_> {
+        let stride = self.config.stride();
+        Layers { convolutions: self.convolutions.iter(), normalisations: self.normalisations.iter(), stride }
+    }
+}
+
+/// A tensor of a layer.
+enum LayerTensor<'a> {
+    Kernel(&'a Param<Tensor<5>>),
+    Vector(&'a Param<Tensor<1>>),
+    Statistic(&'a RunningState<Tensor<1>>),
+}
+
+/// The values of a tensor in C order; every tensor of a network is f32.
+fn vector<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec::<f32>().unwrap_or_default()
+}
+
+/// Hands out the layers in the order in which the topology asks for them.
+struct Layers<'a> {
+    convolutions: std::slice::Iter<'a, Convolution>,
+    normalisations: std::slice::Iter<'a, Normalisation>,
+    stride: [usize; 3],
+}
+
+impl Ops for Layers<'_> {
+    type Map = Tensor<5>;
+
+    fn convolution(&mut self, name: &str, x: Tensor<5>, _channels: usize, _kernel: Kernel) -> Tensor<5> {
+        let Some(layer) = self.convolutions.next() else { unreachable!("{name}: the topology made the layers") };
+        layer.forward(x)
+    }
+
+    fn norm_relu(&mut self, name: &str, x: Tensor<5>) -> Tensor<5> {
+        let Some(layer) = self.normalisations.next() else { unreachable!("{name}: the topology made the layers") };
+        layer.forward(x)
+    }
+
+    fn pool(&mut self, x: Tensor<5>) -> Tensor<5> {
+        (2..5).fold(x, |x, axis| if self.stride[axis - 2] == 2 { halve(x, axis) } else { x })
+    }
+
+    fn upsample(&mut self, x: Tensor<5>) -> Tensor<5> {
+        (2..5).fold(x, |x, axis| if self.stride[axis - 2] == 2 { double(x, axis) } else { x })
+    }
+
+    fn add(&mut self, a: Tensor<5>, b: Tensor<5>) -> Tensor<5> {
+        a.add(b)
+    }
+
+    fn concatenate(&mut self, first: Tensor<5>, second: Tensor<5>) -> Tensor<5> {
+        Tensor::cat(vec![first, second], 1)
+    }
+
+    fn sigmoid(&mut self, x: Tensor<5>) -> Tensor<5> {
+        sigmoid(x)
+    }
+
+    fn gate(&mut self, mask: Tensor<5>, trunk: Tensor<5>) -> Tensor<5> {
+        mask.add_scalar(1.0).mul(trunk)
+    }
+}

@@ -1,0 +1,28 @@
+//! Synthetic abdominal CT with a liver and tumours of known shape.
+//!
+//! A [`PhantomSpec`] says what to draw, [`PhantomSpec::build`] draws it: a scan in Hounsfield units with bones,
+//! muscles, lungs, vessels and bowel around a liver, noise, and the labels of the liver and its tumours. Everything is
+//! drawn from one seed, so the same spec gives the same voxels on every run and for any number of threads.
+//!
+//! ```
+//! use hepar_phantom::PhantomSpec;
+//!
+//! let spec = PhantomSpec { seed: 7, shape: [20, 64, 64], spacing: [12.0, 6.0, 6.0], tumours: 2, ..Default::default() };
+//! let phantom = spec.build()?;
+//! assert_eq!(phantom.tumours.len(), 2);
+//! assert!(phantom.labels.data().iter().any(|&label| label == 1));
+//! # Ok::<(), hepar_phantom::SpecError>(())
+//! ```
+
+mod anatomy;
+mod canvas;
+mod grid;
+mod noise;
+mod phantom;
+mod random;
+mod render;
+mod shape;
+mod spec;
+
+pub use phantom::{Phantom, Tumour};
+pub use spec::{BodyPart, PhantomSpec, Phase, SpecError};

@@ -1,0 +1,185 @@
+//! One scan through all stages.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use hepar_model::bundle::Bundle;
+use hepar_model::engine::{Engine, Network};
+use hepar_model::stage::{Stage, StageName};
+use hepar_volume::{Reorientation, Volume, VoxelBox};
+
+use crate::error::{PipelineError, check_same_grid};
+use crate::findings::{Findings, findings_of};
+use crate::liver::segment_liver;
+use crate::localize::localize;
+use crate::object::ObjectMask;
+use crate::probabilities::StageRun;
+use crate::tumour::segment_tumour;
+use crate::watch::Watch;
+
+/// The three stages with their networks, ready to run on one scan after the other.
+pub struct Pipeline {
+    localizer: (Stage, Box<dyn Network>),
+    liver: (Stage, Box<dyn Network>),
+    tumour: (Stage, Box<dyn Network>),
+}
+
+/// What is wanted of a scan.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// Where to stop.
+    pub last: LastStage,
+    /// The liver (label ≥ 1) if it is known already, on the scan's grid; then only tumours are looked for.
+    pub liver: Option<&'a Volume<u8>>,
+}
+
+/// How far a scan goes through the stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LastStage {
+    /// The liver only.
+    Liver,
+    /// Liver and tumours.
+    Tumour,
+}
+
+/// What became of a scan.
+#[derive(Debug, Clone)]
+pub struct Segmentation {
+    /// 0 background, 1 liver, 2 tumour, on the scan's own grid in its stored order.
+    pub labels: Volume<u8>,
+    /// What the labels say.
+    pub findings: Findings,
+    /// Wall time of the stages that ran, in their order, in seconds.
+    pub seconds: Vec<(StageName, f64)>,
+}
+
+impl Pipeline {
+    /// The pipeline of a model, run by `engine`.
+    ///
+    /// # Errors
+    /// When the weights do not fit or the engine cannot run a network.
+    pub fn load(bundle: &Bundle, engine: &dyn Engine) -> Result<Self, PipelineError> {
+        let load = |stage: StageName| {
+            let weights = bundle.weights(stage).map_err(|source| PipelineError::Model { stage, source })?;
+            let network = engine.load(&weights).map_err(|source| PipelineError::Engine { stage, source })?;
+            Ok((bundle.card().stage(stage).clone(), network))
+        };
+        Ok(Self::new(load(StageName::Localizer)?, load(StageName::Liver)?, load(StageName::Tumour)?))
+    }
+
+    /// A pipeline of networks from elsewhere, each with its stage: localizer, liver, tumour.
+    ///
+    /// The stages' values are those of an opened [`Bundle`] or otherwise valid by [`Stage::config`].
+    pub fn new(
+        localizer: (Stage, Box<dyn Network>),
+        liver: (Stage, Box<dyn Network>),
+        tumour: (Stage, Box<dyn Network>),
+    ) -> Self {
+        Self { localizer, liver, tumour }
+    }
+
+    /// Segments a `scan` in Hounsfield units, in any orientation.
+    ///
+    /// A scan without a liver is no error: its labels are all zero. A given liver is taken as it is, with all its
+    /// components, of whatever size.
+    ///
+    /// # Errors
+    /// When the watch calls it off, an engine fails, or the given liver is not on the scan's grid.
+    pub fn segment(
+        &mut self,
+        scan: &Volume<i16>,
+        request: &Request<'_>,
+        watch: &dyn Watch,
+    ) -> Result<Segmentation, PipelineError> {
+        if let Some(given) = request.liver {
+            check_same_grid(scan.geometry(), given.geometry()).map_err(PipelineError::GivenLiver)?;
+        }
+        let to_canonical = Reorientation::to_canonical(scan.geometry());
+        let canonical = match to_canonical.is_identity() && scan.data().is_standard_layout() {
+            true => Cow::Borrowed(scan),
+            false => Cow::Owned(to_canonical.apply(scan)),
+        };
+        let mut seconds = Vec::new();
+        let liver = match request.liver {
+            Some(given) => given_liver(given, to_canonical),
+            None => self.find_liver(&canonical, watch, &mut seconds)?,
+        };
+        let tumour = match &liver {
+            Some(liver) if request.last == LastStage::Tumour => {
+                self.find_tumour(&canonical, liver, watch, &mut seconds)?
+            }
+            _ => None,
+        };
+        // Before the labels need memory of their own.
+        drop(canonical);
+        let labels = paint(scan, to_canonical, liver.as_ref(), tumour.as_ref());
+        let findings = findings_of(&labels, scan, request.last);
+        Ok(Segmentation { labels, findings, seconds })
+    }
+
+    fn find_liver(
+        &mut self,
+        scan: &Volume<i16>,
+        watch: &dyn Watch,
+        seconds: &mut Vec<(StageName, f64)>,
+    ) -> Result<Option<ObjectMask>, PipelineError> {
+        let mut localizer = run(StageName::Localizer, &mut self.localizer);
+        let Some(region) = timed(seconds, StageName::Localizer, || localize(&mut localizer, scan, watch))? else {
+            return Ok(None);
+        };
+        let mut liver = run(StageName::Liver, &mut self.liver);
+        timed(seconds, StageName::Liver, || segment_liver(&mut liver, scan, &region, watch))
+    }
+
+    fn find_tumour(
+        &mut self,
+        scan: &Volume<i16>,
+        liver: &ObjectMask,
+        watch: &dyn Watch,
+        seconds: &mut Vec<(StageName, f64)>,
+    ) -> Result<Option<ObjectMask>, PipelineError> {
+        let margin = self.liver.0.margin;
+        let mut tumour = run(StageName::Tumour, &mut self.tumour);
+        timed(seconds, StageName::Tumour, || segment_tumour(&mut tumour, scan, liver, margin, watch))
+    }
+}
+
+fn run(name: StageName, (stage, network): &mut (Stage, Box<dyn Network>)) -> StageRun<'_> {
+    StageRun { name, stage, network: network.as_mut() }
+}
+
+fn timed<T>(seconds: &mut Vec<(StageName, f64)>, stage: StageName, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    seconds.push((stage, start.elapsed().as_secs_f64()));
+    result
+}
+
+/// The liver (label ≥ 1) of a label volume, in canonical orientation.
+fn given_liver(given: &Volume<u8>, to_canonical: Reorientation) -> Option<ObjectMask> {
+    let bounds = VoxelBox::around(given.data(), |&label| label >= 1)?;
+    let part = to_canonical.apply(&given.crop(&bounds));
+    let last = bounds.end().map(|end| end - 1);
+    let [a, b] = [bounds.start(), last].map(|corner| to_canonical.index(corner, given.shape()));
+    let start = std::array::from_fn(|axis| a[axis].min(b[axis]));
+    ObjectMask::new(start, part.map(|&label| label >= 1).data())
+}
+
+/// Labels on the scan's own grid of objects in canonical orientation: 1 for the liver, over it 2 for tumours.
+fn paint(
+    scan: &Volume<i16>,
+    to_canonical: Reorientation,
+    liver: Option<&ObjectMask>,
+    tumour: Option<&ObjectMask>,
+) -> Volume<u8> {
+    let from_canonical = to_canonical.inverse();
+    let shape = to_canonical.geometry(scan.geometry()).shape();
+    let mut labels = Volume::filled(scan.geometry().clone(), 0);
+    let mut stored = labels.data_mut();
+    for (object, label) in [(liver, 1), (tumour, 2)] {
+        for voxel in object.into_iter().flat_map(ObjectMask::voxels) {
+            stored[from_canonical.index(voxel, shape)] = label;
+        }
+    }
+    labels
+}

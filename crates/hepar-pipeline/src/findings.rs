@@ -1,0 +1,226 @@
+//! What a label volume says about the patient.
+
+use std::fmt;
+
+use hepar_volume::{Reorientation, Volume, VoxelBox};
+use ndarray::Zip;
+
+use crate::case::LastStage;
+use crate::error::{GridMismatch, check_same_grid};
+use crate::intensity::Intensity;
+use crate::lesions::{Lesion, lesions_of};
+
+/// The thickest slices, in millimetres, on which RECIST 1.1 measures lesions of 10 mm.
+const THICKEST_SLICE: f64 = 5.0;
+
+/// What was found in a scan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Findings {
+    /// Whether there is a liver, and tumours in it.
+    pub outcome: Outcome,
+    /// Volume of the liver with its tumours (label ≥ 1), in millilitres.
+    pub liver_ml: f64,
+    /// Volume of all tumours (label 2), in millilitres.
+    pub tumour_ml: f64,
+    /// Share of the liver that is tumour, 0..=1; `None` without a liver or when tumours were not looked for.
+    pub burden: Option<f64>,
+    /// Mean of the liver outside tumours (label 1), in Hounsfield units; `None` when there is none.
+    pub parenchyma_mean_hu: Option<f64>,
+    /// Standard deviation (of the population) of the same voxels, in Hounsfield units.
+    pub parenchyma_sd_hu: Option<f64>,
+    /// The tumours one by one, the largest first.
+    pub lesions: Vec<Lesion>,
+    /// The smallest box around the liver, in indices of the volume as it is stored.
+    pub liver_box: Option<VoxelBox>,
+    /// What a reader of these findings should know.
+    pub cautions: Vec<Caution>,
+}
+
+/// What a scan holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// No liver; tumours were not looked for.
+    NoLiver,
+    /// A liver; tumours were not looked for.
+    LiverOnly,
+    /// A liver in which no tumour was found.
+    NoTumour,
+    /// A liver with tumours.
+    Tumours,
+}
+
+/// Something that makes findings less certain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Caution {
+    /// The liver reaches the edge of the scan and may go on beyond it, so that volumes are too small.
+    LiverCut(Side),
+    /// Slices lie further apart than 5 mm (the thickest that RECIST 1.1 measures on): small lesions may lie between.
+    ThickSlices {
+        /// Distance of neighbouring slices, in millimetres.
+        mm: f64,
+    },
+}
+
+/// A side of the scan, named by where it lies in the patient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// Towards the feet.
+    Inferior,
+    /// Towards the head.
+    Superior,
+    /// Towards the belly.
+    Anterior,
+    /// Towards the back.
+    Posterior,
+    /// The patient's right.
+    Right,
+    /// The patient's left.
+    Left,
+}
+
+impl fmt::Display for Caution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LiverCut(side) => {
+                write!(
+                    f,
+                    "the liver reaches the {side} edge of the scan and may go on beyond it; volumes may be too small"
+                )
+            }
+            Self::ThickSlices { mm } => {
+                write!(f, "slices are {mm:.1} mm apart (more than {THICKEST_SLICE} mm); small lesions may be missed")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Inferior => "inferior",
+            Self::Superior => "superior",
+            Self::Anterior => "anterior",
+            Self::Posterior => "posterior",
+            Self::Right => "right",
+            Self::Left => "left",
+        })
+    }
+}
+
+/// What `labels` (0 background, 1 liver, 2 tumour) say about the patient whose `scan`, in Hounsfield units, has the
+/// same grid.
+///
+/// `last` says whether tumours were looked for. Any orientation will do.
+///
+/// # Errors
+/// When the two are not on the same grid.
+pub fn describe(labels: &Volume<u8>, scan: &Volume<i16>, last: LastStage) -> Result<Findings, GridMismatch> {
+    check_same_grid(scan.geometry(), labels.geometry())?;
+    Ok(findings_of(labels, scan, last))
+}
+
+/// As [`describe`], for volumes that are known to share a grid.
+pub(crate) fn findings_of(labels: &Volume<u8>, scan: &Volume<i16>, last: LastStage) -> Findings {
+    let liver_box = VoxelBox::around(labels.data(), |&label| label >= 1);
+    let (mut parenchyma, mut liver_voxels, mut tumour_voxels) = (Intensity::default(), 0usize, 0usize);
+    Zip::from(labels.data()).and(scan.data()).for_each(|&label, &hu| {
+        liver_voxels += usize::from(label >= 1);
+        tumour_voxels += usize::from(label == 2);
+        if label == 1 {
+            parenchyma.add(hu);
+        }
+    });
+    let ml = |voxels: usize| voxels as f64 * labels.geometry().voxel_volume() / 1000.0;
+    let outcome = match (liver_voxels, last, tumour_voxels) {
+        (0, ..) => Outcome::NoLiver,
+        (_, LastStage::Liver, _) => Outcome::LiverOnly,
+        (_, LastStage::Tumour, 0) => Outcome::NoTumour,
+        (_, LastStage::Tumour, _) => Outcome::Tumours,
+    };
+    let looked_for_tumours = matches!(outcome, Outcome::NoTumour | Outcome::Tumours);
+    let has_parenchyma = parenchyma.count() > 0;
+    Findings {
+        outcome,
+        liver_ml: ml(liver_voxels),
+        tumour_ml: ml(tumour_voxels),
+        burden: looked_for_tumours.then(|| tumour_voxels as f64 / liver_voxels as f64),
+        parenchyma_mean_hu: has_parenchyma.then(|| parenchyma.mean()),
+        parenchyma_sd_hu: has_parenchyma.then(|| parenchyma.sd()),
+        lesions: lesions_of(labels, scan),
+        liver_box,
+        cautions: cautions(labels, liver_box),
+    }
+}
+
+fn cautions(labels: &Volume<u8>, liver_box: Option<VoxelBox>) -> Vec<Caution> {
+    let to_canonical = Reorientation::to_canonical(labels.geometry());
+    let canonical = to_canonical.geometry(labels.geometry());
+    let mut cautions = Vec::new();
+    if let Some(bounds) = liver_box {
+        let last = bounds.end().map(|end| end - 1);
+        let [a, b] = [bounds.start(), last].map(|corner| to_canonical.index(corner, labels.shape()));
+        let sides = [(Side::Inferior, Side::Superior), (Side::Anterior, Side::Posterior), (Side::Right, Side::Left)];
+        for (axis, (low, high)) in sides.into_iter().enumerate() {
+            if a[axis].min(b[axis]) == 0 {
+                cautions.push(Caution::LiverCut(low));
+            }
+            if a[axis].max(b[axis]) + 1 == canonical.shape()[axis] {
+                cautions.push(Caution::LiverCut(high));
+            }
+        }
+    }
+    let mm = canonical.spacing()[0];
+    // Spacings stored as f32 are a little off.
+    if mm > THICKEST_SLICE + 1e-3 {
+        cautions.push(Caution::ThickSlices { mm });
+    }
+    cautions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cut::cut;
+    use hepar_volume::Geometry;
+
+    fn labels(spacing: [f64; 3]) -> Volume<u8> {
+        // Axes i, j, k along +x, +y, +z: i runs from the patient's left to the right.
+        let mut labels = Volume::filled(Geometry::axis_aligned([10, 20, 30], spacing).unwrap(), 0);
+        labels.data_mut().slice_each_axis_mut(cut([2, 5, 20], [6, 15, 30])).fill(1);
+        labels
+    }
+
+    #[test]
+    fn volumes_and_burden_count_the_tumour_as_liver() {
+        let mut labels = labels([2.0, 1.0, 1.0]);
+        let scan = labels.map(|&label| i16::from(label) * 70);
+        labels.data_mut().slice_each_axis_mut(cut([3, 6, 22], [5, 11, 27])).fill(2);
+        let findings = describe(&labels, &scan, LastStage::Tumour).unwrap();
+        assert_eq!(findings.outcome, Outcome::Tumours);
+        assert!((findings.liver_ml - 0.8).abs() < 1e-12 && (findings.tumour_ml - 0.1).abs() < 1e-12);
+        assert_eq!(findings.burden, Some(0.125));
+        assert_eq!((findings.parenchyma_mean_hu, findings.parenchyma_sd_hu), (Some(70.0), Some(0.0)));
+        assert_eq!(findings.lesions.len(), 1);
+        assert_eq!(findings.liver_box, VoxelBox::new([2, 5, 20], [6, 15, 30]));
+        assert_eq!(findings.cautions, [Caution::LiverCut(Side::Right)]);
+    }
+
+    #[test]
+    fn an_empty_label_volume_is_no_liver() {
+        let labels = labels([7.0, 1.0, 1.0]).map(|_| 0);
+        let findings = describe(&labels, &labels.map(|_| 0), LastStage::Tumour).unwrap();
+        assert_eq!((findings.outcome, findings.burden, findings.parenchyma_mean_hu), (Outcome::NoLiver, None, None));
+        assert_eq!(findings.cautions, [Caution::ThickSlices { mm: 7.0 }]);
+    }
+
+    #[test]
+    fn a_healthy_liver_is_told_from_one_that_was_not_searched() {
+        let labels = labels([5.0, 1.0, 1.0]);
+        let scan = labels.map(|_| 0);
+        let searched = describe(&labels, &scan, LastStage::Tumour).unwrap();
+        assert_eq!((searched.outcome, searched.burden), (Outcome::NoTumour, Some(0.0)));
+        let not_searched = describe(&labels, &scan, LastStage::Liver).unwrap();
+        assert_eq!((not_searched.outcome, not_searched.burden), (Outcome::LiverOnly, None));
+    }
+}

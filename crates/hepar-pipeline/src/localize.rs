@@ -1,0 +1,41 @@
+//! Stage 1: where the liver is.
+
+use hepar_volume::{Connectivity, Volume, VoxelBox, largest_component};
+use ndarray::{Array3, Axis, Zip};
+
+use crate::error::PipelineError;
+use crate::frame::Frame;
+use crate::object::grown;
+use crate::probabilities::StageRun;
+use crate::watch::Watch;
+
+/// The part of a `scan` in canonical orientation, in Hounsfield units, that stage 2 is to look at.
+///
+/// On the stage's grid over the whole scan, the largest 26-connected component of what passes the threshold is the
+/// liver; its box, taken back to the scan's voxels by its outer faces, is grown by the stage's margin. `None` when
+/// there is none, or it is smaller than the stage's least volume.
+///
+/// # Errors
+/// When the network fails or the watch cancels.
+pub fn localize(
+    run: &mut StageRun<'_>,
+    scan: &Volume<i16>,
+    watch: &dyn Watch,
+) -> Result<Option<VoxelBox>, PipelineError> {
+    let stage = run.stage;
+    let frame = Frame::new(stage, scan.geometry(), &VoxelBox::whole(scan.geometry()));
+    let mut mask = Array3::from_elem(frame.shape(), false);
+    run.grid_probabilities(scan, &frame, &|_| false, watch, &mut |k, probabilities| {
+        Zip::from(mask.index_axis_mut(Axis(0), k))
+            .and(probabilities)
+            .for_each(|inside, &probability| *inside = probability > stage.threshold);
+    })?;
+    let liver = largest_component(mask.view(), Connectivity::Corners26);
+    let voxels = liver.iter().filter(|&&inside| inside).count();
+    let volume_ml = voxels as f64 * frame.voxel_volume(scan.geometry()) / 1000.0;
+    if volume_ml < stage.least_volume_ml {
+        return Ok(None);
+    }
+    let bounds = VoxelBox::around(liver.view(), |&inside| inside);
+    Ok(bounds.map(|bounds| grown(&frame.to_scan(&bounds), stage.margin, scan.geometry())))
+}

@@ -1,0 +1,154 @@
+//! From a part of a scan to its probabilities: windows, votes, and back to the scan's voxels.
+
+use hepar_model::engine::{EngineError, Network};
+use hepar_model::stage::{Stage, StageName};
+use hepar_model::topology::Dimensions;
+use hepar_volume::{Volume, VoxelBox};
+use ndarray::{Array3, Array5, ArrayView2, ArrayView3, Axis};
+use rayon::prelude::*;
+
+use crate::cut::cut;
+use crate::error::PipelineError;
+use crate::frame::{BackToScan, Frame};
+use crate::vote::Votes;
+use crate::watch::{Progress, Watch};
+use crate::windows::windows;
+
+/// Windows of a planar network that go through it together. A window of a spatial one is work enough by itself.
+const PLANAR_BATCH: usize = 8;
+
+/// A stage with the network that runs it.
+pub struct StageRun<'a> {
+    /// Which stage, for messages and progress.
+    pub name: StageName,
+    /// Its values.
+    pub stage: &'a Stage,
+    /// Its network.
+    pub network: &'a mut dyn Network,
+}
+
+impl StageRun<'_> {
+    /// Probabilities of the voxels of `region` of a `scan` in canonical orientation and Hounsfield units.
+    ///
+    /// `sink` is given the region's slices in order, each once: the slice's index from 0, and the mean of the votes,
+    /// `[j, i]`, brought back linearly from the stage's grid. No more memory is used than a slab of a window's depth
+    /// takes, however many slices the region has.
+    ///
+    /// `skip` is asked for every window with the voxels of the scan whose probabilities depend on it. A window that is
+    /// skipped counts as a vote for 0: voxels outside all skipped windows' boxes have the same probability as if none
+    /// was skipped, and the others no greater one.
+    ///
+    /// # Errors
+    /// When the network fails or the watch cancels.
+    pub fn probabilities(
+        &mut self,
+        scan: &Volume<i16>,
+        region: &VoxelBox,
+        skip: &dyn Fn(&VoxelBox) -> bool,
+        watch: &dyn Watch,
+        sink: &mut dyn FnMut(usize, ArrayView2<'_, f32>),
+    ) -> Result<(), PipelineError> {
+        let frame = Frame::new(self.stage, scan.geometry(), region);
+        let mut back = BackToScan::new(&frame);
+        self.grid_probabilities(scan, &frame, skip, watch, &mut |k, slice| back.take(k, slice, sink))
+    }
+
+    /// As [`StageRun::probabilities`], but `sink` is given the slices of the frame's grid, without its padding.
+    ///
+    /// # Errors
+    /// When the network fails or the watch cancels.
+    pub fn grid_probabilities(
+        &mut self,
+        scan: &Volume<i16>,
+        frame: &Frame,
+        skip: &dyn Fn(&VoxelBox) -> bool,
+        watch: &dyn Watch,
+        sink: &mut dyn FnMut(usize, ArrayView2<'_, f32>),
+    ) -> Result<(), PipelineError> {
+        let (patch, step, shape) = (self.stage.patch, self.stage.step(), frame.shape());
+        let padded = frame.padded_shape(patch);
+        let is_wanted = |start: &[usize; 3]| {
+            let end = std::array::from_fn(|axis| start[axis] + patch[axis]);
+            frame.dependents(*start, end).is_some_and(|voxels| !skip(&voxels))
+        };
+        let starts: Vec<[usize; 3]> = windows(padded, patch, step).filter(is_wanted).collect();
+        let mut settled = |k: usize, slice: ArrayView2<'_, f32>| {
+            if k < shape[0] {
+                sink(k, slice.slice_each_axis(cut([0; 2], [shape[1], shape[2]])));
+            }
+        };
+        let batch = if self.network.config().dimensions == Dimensions::Planar { PLANAR_BATCH } else { 1 };
+        let progress = Progress::begin(watch, self.name, starts.len());
+        let mut slab = Slab::new(frame, self.stage);
+        let mut votes = Votes::new(padded, patch, step);
+        for starts in starts.chunks(batch) {
+            progress.check()?;
+            let output = self.forward(slab.windows(scan, starts))?;
+            for (start, window) in starts.iter().zip(output.axis_iter(Axis(0))) {
+                votes.cast(*start, window.index_axis(Axis(0), 0), &mut settled);
+                progress.step();
+            }
+        }
+        votes.finish(&mut settled);
+        Ok(())
+    }
+
+    /// Runs the network on N × 1 × D × H × W values; the probabilities have the same shape.
+    fn forward(&mut self, input: Array5<f32>) -> Result<Array5<f32>, PipelineError> {
+        let failed = |source| PipelineError::Engine { stage: self.name, source };
+        let output = self.network.forward(input.view()).map_err(failed)?;
+        if output.dim() != input.dim() {
+            let shapes = format!("it made {:?} of an input of {:?}", output.shape(), input.shape());
+            return Err(failed(EngineError::Failed(shapes)));
+        }
+        Ok(output)
+    }
+}
+
+/// What the network sees of the slices that a window covers: normalised values 0..=1 on the padded grid.
+struct Slab<'a> {
+    frame: &'a Frame,
+    stage: &'a Stage,
+    /// `[depth of a window, j, i]`; 0, the low end of the stage's window, where there is only padding.
+    values: Array3<f32>,
+    /// First slice of the grid that is held.
+    first: Option<usize>,
+}
+
+impl<'a> Slab<'a> {
+    fn new(frame: &'a Frame, stage: &'a Stage) -> Self {
+        let [_, height, width] = frame.padded_shape(stage.patch);
+        Self { frame, stage, values: Array3::zeros((stage.patch[0], height, width)), first: None }
+    }
+
+    /// The windows at `starts`, `[k, j, i]`, as a batch N × 1 × D × H × W.
+    fn windows(&mut self, scan: &Volume<i16>, starts: &[[usize; 3]]) -> Array5<f32> {
+        let [depth, height, width] = self.stage.patch;
+        let mut batch = Array5::zeros((starts.len(), 1, depth, height, width));
+        for (mut input, &[k, j, i]) in batch.axis_iter_mut(Axis(0)).zip(starts) {
+            let values = self.at(scan, k);
+            input
+                .index_axis_mut(Axis(0), 0)
+                .assign(&values.slice_each_axis(cut([0, j, i], [depth, j + height, i + width])));
+        }
+        batch
+    }
+
+    /// The slices of the grid from `first` on.
+    fn at(&mut self, scan: &Volume<i16>, first: usize) -> ArrayView3<'_, f32> {
+        if self.first != Some(first) {
+            let [depth, height, width] = self.frame.shape();
+            self.values.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(k, mut slice)| {
+                if first + k < depth {
+                    let window = self.stage.window;
+                    let values = self.frame.slice(scan, first + k).mapv_into(|hu| window.apply(hu));
+                    slice.slice_each_axis_mut(cut([0; 2], [height, width])).assign(&values);
+                } else {
+                    slice.fill(0.0);
+                }
+            });
+            self.first = Some(first);
+        }
+        self.values.view()
+    }
+}

@@ -1,0 +1,57 @@
+//! Stage 3: tumours in the liver.
+
+use hepar_model::stage::BoxMargin;
+use hepar_volume::{Connectivity, Volume, components};
+use ndarray::{Array3, Axis, Zip};
+
+use crate::cut::cut;
+use crate::error::PipelineError;
+use crate::object::{ObjectMask, grown};
+use crate::probabilities::StageRun;
+use crate::watch::Watch;
+
+/// The tumours in the `liver` of a `scan` in canonical orientation, in Hounsfield units; `None` when there are none.
+///
+/// The network looks at the liver's box grown by `margin` (that of the liver stage). A tumour is what passes the
+/// threshold within the liver; a 26-connected one that is smaller than the stage's least volume is left out. Windows on
+/// which no voxel of the liver depends are not run: the labels are the same, since every voxel of the liver still has
+/// all of its votes.
+///
+/// # Errors
+/// When the network fails or the watch cancels.
+pub fn segment_tumour(
+    run: &mut StageRun<'_>,
+    scan: &Volume<i16>,
+    liver: &ObjectMask,
+    margin: BoxMargin,
+    watch: &dyn Watch,
+) -> Result<Option<ObjectMask>, PipelineError> {
+    let stage = run.stage;
+    let bounds = liver.bounds();
+    let region = grown(bounds, margin, scan.geometry());
+    let offset: [usize; 3] = std::array::from_fn(|axis| bounds.start()[axis] - region.start()[axis]);
+    let [depth, height, width] = bounds.shape();
+    let in_plane = cut([offset[1], offset[2]], [offset[1] + height, offset[2] + width]);
+    let mut mask = Array3::from_elem(bounds.shape(), false);
+    run.probabilities(scan, &region, &|voxels| !liver.touches(voxels), watch, &mut |k, probabilities| {
+        let Some(k) = k.checked_sub(offset[0]).filter(|&k| k < depth) else { return };
+        Zip::from(mask.index_axis_mut(Axis(0), k))
+            .and(liver.mask().index_axis(Axis(0), k))
+            .and(probabilities.slice_each_axis(&in_plane))
+            .for_each(|tumour, &liver, &probability| *tumour = liver && probability > stage.threshold);
+    })?;
+    let least_voxels = stage.least_volume_ml * 1000.0 / scan.geometry().voxel_volume();
+    if least_voxels > 1.0 {
+        remove_small(&mut mask, least_voxels);
+    }
+    Ok(ObjectMask::new(bounds.start(), mask.view()))
+}
+
+/// Makes false the 26-connected components of fewer voxels than `least`.
+fn remove_small(mask: &mut Array3<bool>, least: f64) {
+    let tumours = components(mask.view(), Connectivity::Corners26);
+    Zip::from(mask).and(&tumours.labels).for_each(|inside, &tumour| {
+        // A voxel that is inside has a component, and those count from 1.
+        *inside = *inside && tumours.sizes[tumour as usize - 1] as f64 >= least;
+    });
+}

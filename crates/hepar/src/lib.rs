@@ -1,0 +1,1 @@
+//! Finds the liver and its tumours in CT scans.
