@@ -170,7 +170,9 @@ mod tests {
     const SHAPE: MapShape = MapShape { batch: 2, channels: 3, voxels: 37 };
 
     fn maps(seed: usize) -> Vec<f32> {
-        (0..SHAPE.batch * SHAPE.channels * SHAPE.voxels).map(|v| ((v * 7919 + seed * 31) % 211) as f32 / 97.0 - 1.0).collect()
+        (0..SHAPE.batch * SHAPE.channels * SHAPE.voxels)
+            .map(|v| ((v * 7919 + seed * 31) % 211) as f32 / 97.0 - 1.0)
+            .collect()
     }
 
     fn output(x: &[f32], gamma: &[f32], beta: &[f32]) -> Vec<f32> {

@@ -170,10 +170,7 @@ impl Bundle {
         Self::assemble(card, read).map_err(|kind| BundleError { origin: "in memory".into(), kind })
     }
 
-    fn assemble(
-        card: &str,
-        read: impl Fn(&str) -> Result<Vec<u8>, BundleErrorKind>,
-    ) -> Result<Self, BundleErrorKind> {
+    fn assemble(card: &str, read: impl Fn(&str) -> Result<Vec<u8>, BundleErrorKind>) -> Result<Self, BundleErrorKind> {
         let card: Card = toml::from_str(card).map_err(Box::new)?;
         if card.schema != SCHEMA {
             return Err(BundleErrorKind::Schema(card.schema));
@@ -207,8 +204,7 @@ impl Bundle {
     /// When they do not fit the stage's network.
     pub fn weights(&self, stage: StageName) -> Result<Weights, BundleError> {
         let decode = || {
-            let config =
-                self.card.stage(stage).config().map_err(|source| BundleErrorKind::Stage { stage, source })?;
+            let config = self.card.stage(stage).config().map_err(|source| BundleErrorKind::Stage { stage, source })?;
             Weights::from_safetensors(config, &self.files[&stage])
                 .map_err(|source| BundleErrorKind::Weights { stage, source })
         };

@@ -36,7 +36,9 @@ pub trait Network: Send {
 #[non_exhaustive]
 pub enum EngineError {
     /// The input's shape does not fit.
-    #[error("the input has shape {0:?}; the network takes N × 1 × D × H × W with sides that are multiples of 32 (D = 1 for RA-UNet-I)")]
+    #[error(
+        "the input has shape {0:?}; the network takes N × 1 × D × H × W with sides that are multiples of 32 (D = 1 for RA-UNet-I)"
+    )]
     Shape([usize; 5]),
     /// The engine itself failed.
     #[error("the engine failed: {0}")]

@@ -78,9 +78,9 @@ impl Grid {
         match self {
             Self::Native => shape,
             Self::ResizedInPlane { size: [j, i] } => [shape[0], j, i],
-            Self::Spacing { mm } => std::array::from_fn(|axis| {
-                ((shape[axis] as f64 * spacing[axis] / mm[axis]).round() as usize).max(1)
-            }),
+            Self::Spacing { mm } => {
+                std::array::from_fn(|axis| ((shape[axis] as f64 * spacing[axis] / mm[axis]).round() as usize).max(1))
+            }
         }
     }
 }

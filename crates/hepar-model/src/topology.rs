@@ -37,7 +37,9 @@ pub struct NetworkConfig {
 
 /// Widths that are no network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the widths {0:?} hold one that is no positive multiple of 4 (a residual block's bottleneck is a quarter of it)")]
+#[error(
+    "the widths {0:?} hold one that is no positive multiple of 4 (a residual block's bottleneck is a quarter of it)"
+)]
 pub struct WidthError([usize; 6]);
 
 impl NetworkConfig {
@@ -183,12 +185,6 @@ pub trait Ops {
 
 /// RA-UNet: one channel in, the probability of the object out, both N × 1 × D × H × W.
 pub fn ra_unet<O: Ops>(ops: &mut O, config: &NetworkConfig, x: O::Map) -> O::Map {
-    let logits = ra_unet_logits(ops, config, x);
-    ops.sigmoid(logits)
-}
-
-/// RA-UNet up to the last convolution: the logits of the probabilities that [`ra_unet`] gives.
-pub fn ra_unet_logits<O: Ops>(ops: &mut O, config: &NetworkConfig, x: O::Map) -> O::Map {
     let [w0, w1, w2, w3, w4, w5] = config.widths;
     let conv1 = ops.entry("conv1", x, w0);
     let res1 = pooled_block(ops, "res1", conv1.clone(), w1);
@@ -210,7 +206,8 @@ pub fn ra_unet_logits<O: Ops>(ops: &mut O, config: &NetworkConfig, x: O::Map) ->
     let up = ops.upsample(up);
     let joined = ops.concatenate(up, conv1);
     let conv9 = ops.entry("conv9", joined, w0);
-    ops.convolution("output", conv9, 1, Kernel::Wide)
+    let logits = ops.convolution("output", conv9, 1, Kernel::Wide);
+    ops.sigmoid(logits)
 }
 
 fn pooled_block<O: Ops>(ops: &mut O, name: &str, x: O::Map, channels: usize) -> O::Map {

@@ -17,11 +17,8 @@ use hepar_kernels::norm::{self, MapShape, Norm};
 #[backend_extension(Flex, Autodiff)]
 pub(crate) trait Layers: Backend {
     /// Convolution with bias, stride 1 and zero "same" padding.
-    fn layer_convolution(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-    ) -> FloatTensor<Self>;
+    fn layer_convolution(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>)
+    -> FloatTensor<Self>;
 
     /// max(0, x · scale + shift).
     fn layer_scale_shift_relu(
@@ -163,9 +160,8 @@ impl LayerGradients for Flex {
     ) -> (Option<FlexTensor>, FlexTensor, FlexTensor) {
         let (shape, x_dims, weight_dims) = (conv_shape(&x, &weight), x.shape(), weight.shape());
         let (x, weight, grad) = (Values::of(&x), Values::of(&weight), Values::of(&grad));
-        let dx = needs_x.then(|| {
-            tensor(convolution::input_gradient(&shape, weight.slice(), grad.slice()), &x_dims.to_vec())
-        });
+        let dx = needs_x
+            .then(|| tensor(convolution::input_gradient(&shape, weight.slice(), grad.slice()), &x_dims.to_vec()));
         let dw = convolution::weight_gradient(&shape, x.slice(), grad.slice());
         let db = convolution::bias_gradient(&shape, grad.slice());
         (dx, tensor(dw, &weight_dims.to_vec()), tensor(db, &[shape.outputs]))

@@ -6,7 +6,7 @@ use burn::module::{Module, Param, RunningState};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Gradients, Tensor};
 use hepar_model::tensors::{Role, TensorSpec};
-use hepar_model::topology::{Kernel, NetworkConfig, Ops, ra_unet, ra_unet_logits};
+use hepar_model::topology::{Kernel, NetworkConfig, Ops, ra_unet};
 use hepar_model::weights::{Weights, WeightsError};
 
 use crate::init::untrained_weights;
@@ -76,11 +76,6 @@ impl RaUnet {
     /// - output: the same, 0..1
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         ra_unet(&mut self.layers(), &self.config, x)
-    }
-
-    /// Logits of the probabilities; shapes as for [`RaUnet::forward`].
-    pub fn forward_logits(&self, x: Tensor<5>) -> Tensor<5> {
-        ra_unet_logits(&mut self.layers(), &self.config, x)
     }
 
     /// A copy of the weights.

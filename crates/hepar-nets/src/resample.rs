@@ -37,7 +37,8 @@ mod tests {
 
     #[test]
     fn halving_takes_the_greater_of_each_pair() {
-        let x = Tensor::<5>::from_data(TensorData::new(vec![1.0f32, 5.0, 4.0, 2.0], [1, 1, 1, 2, 2]), &Device::default());
+        let x =
+            Tensor::<5>::from_data(TensorData::new(vec![1.0f32, 5.0, 4.0, 2.0], [1, 1, 1, 2, 2]), &Device::default());
         assert_eq!(halve(x.clone(), 4).into_data().try_to_vec::<f32>().unwrap(), [5.0, 4.0]);
         assert_eq!(halve(x, 3).into_data().try_to_vec::<f32>().unwrap(), [4.0, 5.0]);
     }

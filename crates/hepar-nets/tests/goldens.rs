@@ -40,7 +40,8 @@ fn network(case: &Value) -> NetworkConfig {
 
 /// Shape of the case's input as N × C × D × H × W.
 fn shape(case: &Value) -> [usize; 5] {
-    let mut sides: Vec<usize> = case["shape"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
+    let mut sides: Vec<usize> =
+        case["shape"].as_array().unwrap().iter().map(|v| v.as_u64().unwrap() as usize).collect();
     if sides.len() == 4 {
         sides.insert(2, 1);
     }

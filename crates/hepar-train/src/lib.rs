@@ -1,1 +1,34 @@
-//! Data sets, sampling, augmentation and the training loop.
+//! Training of the three networks: from folders of labelled CT to weights.
+//!
+//! - [`config`]: everything that decides a run, with presets;
+//! - [`dataset`]: which cases there are and whom they show; [`split`]: who is trained on and who is held out;
+//! - [`prepare`]: cases in memory on the grid of their stage; [`sample`]: which part of which case a sample shows;
+//! - [`run`]: the loop, resumable at any step; [`validate`]: Dice on the held-out patients;
+//! - [`export`]: from a run's folder to a stage of a model.
+//!
+//! Source: Jin et al., "RA-UNet: a hybrid deep attention-aware network to extract liver and tumor in CT scans",
+//! arXiv 1811.01328. Patients, not scans, are divided into folds, and every scan is brought into one orientation.
+
+mod augment;
+mod checkpoint;
+pub mod config;
+pub mod dataset;
+mod error;
+pub mod export;
+mod loader;
+mod log;
+pub mod prepare;
+mod preset;
+mod progress;
+pub mod run;
+pub mod sample;
+mod schedule;
+pub mod split;
+pub mod validate;
+
+pub use config::{Augmentation, ConfigError, Schedule, TrainConfig};
+pub use dataset::{Case, PatientId, Source, discover};
+pub use error::{DataError, TrainError};
+pub use export::{ExportedStage, export_stage};
+pub use run::{Control, Summary, train};
+pub use split::Split;

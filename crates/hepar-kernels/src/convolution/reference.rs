@@ -7,8 +7,8 @@ pub fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
     let (voxels, taps) = (shape.voxels(), shape.taps());
     let mut y = vec![0.0; shape.batch * shape.outputs * voxels];
     for_each_term(shape, |n, o, i, output, input, tap| {
-        let term = f64::from(x[(n * shape.inputs + i) * voxels + input])
-            * f64::from(w[(o * shape.inputs + i) * taps + tap]);
+        let term =
+            f64::from(x[(n * shape.inputs + i) * voxels + input]) * f64::from(w[(o * shape.inputs + i) * taps + tap]);
         y[(n * shape.outputs + o) * voxels + output] += term;
     });
     y.iter().enumerate().map(|(at, sum)| (sum + f64::from(b[at / voxels % shape.outputs])) as f32).collect()

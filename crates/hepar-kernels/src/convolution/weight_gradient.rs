@@ -150,7 +150,7 @@ fn add<S: Simd, const CHANNELS: usize, const TAPS: usize>(
 
 /// Whole vectors and what is left, all slices of one length.
 #[inline(always)]
-fn split<'a, S: Simd, const N: usize>(slices: [&'a [f32]; N]) -> ([&'a [S::f32s]; N], [&'a [f32]; N]) {
+fn split<S: Simd, const N: usize>(slices: [&[f32]; N]) -> ([&[S::f32s]; N], [&[f32]; N]) {
     let vectors = slices.map(|s| S::as_simd_f32s(s).0);
     let len = vectors[0].len();
     (vectors.map(|v| &v[..len]), slices.map(|s| S::as_simd_f32s(s).1))

@@ -1,0 +1,210 @@
+//! Where the voxels of a sample lie in the case that it is taken from.
+
+use ndarray::{Array3, ArrayView3};
+use rand::Rng;
+
+use crate::config::Augmentation;
+
+/// An affine map from the voxels of a sample to those of a case, both `[k, j, i]`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Placement {
+    /// Point of the case at the middle of the sample.
+    pub centre: [f64; 3],
+    /// What a step along the sample's axes (columns) is in voxels of the case (rows).
+    pub matrix: [[f64; 3]; 3],
+}
+
+/// A sample before its intensities are varied, `[d, h, w]`.
+pub(crate) struct Extract {
+    /// Hounsfield units; 0 outside of the case.
+    pub hu: Array3<f32>,
+    /// 1 where the label is the target, otherwise 0.
+    pub target: Array3<f32>,
+    /// Whether the voxel lies in the case at all.
+    pub inside: Array3<bool>,
+}
+
+impl Placement {
+    /// A random rotation, scaling and mirroring about `centre` of a case with voxels of `spacing` millimetres.
+    ///
+    /// Angles and magnification are drawn evenly from their ranges. Rotations turn the patient, not the grid: they are
+    /// right for voxels that are longer than they are wide.
+    pub fn draw(rng: &mut impl Rng, augmentation: &Augmentation, centre: [f64; 3], spacing: [f64; 3]) -> Self {
+        let mut angle = |limit: f64| (rng.random::<f64>() * 2.0 - 1.0) * limit.to_radians();
+        let angles =
+            [angle(augmentation.rotation_degrees), angle(augmentation.tilt_degrees), angle(augmentation.tilt_degrees)];
+        let [least, greatest] = augmentation.scale;
+        let scale = least + rng.random::<f64>() * (greatest - least);
+        let mut mirror = || if rng.random::<bool>() && augmentation.flip { -1.0 } else { 1.0 };
+        let sign = [1.0, mirror(), mirror()];
+        let rotation = rotation(angles);
+        let entry = |row: usize, column: usize| {
+            rotation[row][column] * (spacing[column] / spacing[row]) * (sign[column] / scale)
+        };
+        let matrix = std::array::from_fn(|row| std::array::from_fn(|column| entry(row, column)));
+        Self { centre, matrix }
+    }
+
+    /// Point of the case under voxel `index` of a sample of `patch` voxels.
+    fn point(&self, index: [usize; 3], patch: [usize; 3]) -> [f64; 3] {
+        let offset: [f64; 3] = std::array::from_fn(|axis| index[axis] as f64 - (patch[axis] - 1) as f64 / 2.0);
+        std::array::from_fn(|row| {
+            self.centre[row] + (0..3).map(|column| self.matrix[row][column] * offset[column]).sum::<f64>()
+        })
+    }
+}
+
+/// Takes `patch` voxels, `[d, h, w]`, from a case: Hounsfield units linearly, labels from the nearest voxel.
+///
+/// `hu` and `labels` are `[k, j, i]` and of the same shape; a voxel is outside when it lies beyond the outer faces of
+/// theirs.
+pub(crate) fn extract(
+    hu: ArrayView3<'_, i16>,
+    labels: ArrayView3<'_, u8>,
+    placement: &Placement,
+    patch: [usize; 3],
+    is_target: impl Fn(u8) -> bool,
+) -> Extract {
+    let mut sample =
+        Extract { hu: Array3::zeros(patch), target: Array3::zeros(patch), inside: Array3::from_elem(patch, false) };
+    let (depth, height, width) = hu.dim();
+    let shape = [depth, height, width];
+    let voxels = sample.hu.indexed_iter_mut().zip(&mut sample.target).zip(&mut sample.inside);
+    let mut row = [0.0; 3];
+    for ((((d, h, w), value), target), inside) in voxels {
+        if w == 0 {
+            row = placement.point([d, h, 0], patch);
+        }
+        let at: [f64; 3] = std::array::from_fn(|axis| row[axis] + placement.matrix[axis][2] * w as f64);
+        let [Some(k), Some(j), Some(i)] = [0, 1, 2].map(|axis| Tap::new(at[axis], shape[axis])) else { continue };
+        *value = linear(hu, k, j, i);
+        *target = f32::from(u8::from(is_target(labels[[k.nearest(), j.nearest(), i.nearest()]])));
+        *inside = true;
+    }
+    sample
+}
+
+/// Two neighbours along an axis, and how much the upper one counts.
+#[derive(Debug, Clone, Copy)]
+struct Tap {
+    lower: usize,
+    upper: usize,
+    weight: f32,
+}
+
+impl Tap {
+    /// The neighbours of a position, or `None` when it is beyond the outer faces.
+    fn new(position: f64, len: usize) -> Option<Self> {
+        let last = (len - 1) as f64;
+        if !(-0.5..=last + 0.5).contains(&position) {
+            return None;
+        }
+        let position = position.clamp(0.0, last);
+        let lower = position as usize;
+        Some(Self { lower, upper: (lower + 1).min(len - 1), weight: (position - lower as f64) as f32 })
+    }
+
+    fn nearest(self) -> usize {
+        if self.weight < 0.5 { self.lower } else { self.upper }
+    }
+}
+
+fn linear(hu: ArrayView3<'_, i16>, k: Tap, j: Tap, i: Tap) -> f32 {
+    let along_i = |k: usize, j: usize| mix(f32::from(hu[[k, j, i.lower]]), f32::from(hu[[k, j, i.upper]]), i.weight);
+    let along_j = |k: usize| mix(along_i(k, j.lower), along_i(k, j.upper), j.weight);
+    if k.weight == 0.0 { along_j(k.lower) } else { mix(along_j(k.lower), along_j(k.upper), k.weight) }
+}
+
+fn mix(a: f32, b: f32, weight: f32) -> f32 {
+    a + (b - a) * weight
+}
+
+/// Rotations about the axes k, j and i, one after the other, as a matrix over `[k, j, i]`.
+fn rotation([about_k, about_j, about_i]: [f64; 3]) -> [[f64; 3]; 3] {
+    let about = |axis: usize, angle: f64| {
+        let (a, b) = ((axis + 1) % 3, (axis + 2) % 3);
+        let mut matrix = [[0.0; 3]; 3];
+        matrix[axis][axis] = 1.0;
+        (matrix[a][a], matrix[b][b]) = (angle.cos(), angle.cos());
+        (matrix[a][b], matrix[b][a]) = (-angle.sin(), angle.sin());
+        matrix
+    };
+    product(product(about(0, about_k), about(1, about_j)), about(2, about_i))
+}
+
+fn product(a: [[f64; 3]; 3], b: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
+    std::array::from_fn(|row| std::array::from_fn(|column| (0..3).map(|inner| a[row][inner] * b[inner][column]).sum()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array3;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    const STRONG: Augmentation = Augmentation {
+        rotation_degrees: 40.0,
+        tilt_degrees: 20.0,
+        scale: [0.7, 1.4],
+        flip: true,
+        ..Augmentation::NONE
+    };
+
+    /// A ball of radius 8 mm about the middle of a grid of 2 × 1 × 1 mm: 100 HU, label 1.
+    fn ball() -> (Array3<i16>, Array3<u8>) {
+        let labels = Array3::from_shape_fn((20, 40, 40), |(k, j, i)| {
+            let at = |index: usize, len: f64, mm: f64| ((index as f64 - (len - 1.0) / 2.0) * mm).powi(2);
+            u8::from(at(k, 20.0, 2.0) + at(j, 40.0, 1.0) + at(i, 40.0, 1.0) <= 64.0)
+        });
+        (labels.mapv(|label| i16::from(label) * 100), labels)
+    }
+
+    #[test]
+    fn without_augmentation_a_sample_is_the_voxels_themselves() {
+        let hu = Array3::from_shape_fn((8, 9, 10), |(k, j, i)| (100 * k + 10 * j + i) as i16);
+        let labels = hu.mapv(|v| u8::from(v % 3 == 0));
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        // From voxel (-1, 2, 3) on: the first slice of the sample lies outside.
+        let placement = Placement::draw(&mut rng, &Augmentation::NONE, [0.5, 3.5, 5.0], [2.5, 0.7, 0.9]);
+        let sample = extract(hu.view(), labels.view(), &placement, [4, 4, 5], |label| label == 1);
+        for ((d, h, w), &value) in sample.hu.indexed_iter() {
+            assert_eq!(sample.inside[[d, h, w]], d > 0);
+            let expected = if d > 0 { hu[[d - 1, h + 2, w + 3]] } else { 0 };
+            assert_eq!(value, f32::from(expected));
+            assert_eq!(sample.target[[d, h, w]] == 1.0, d > 0 && labels[[d - 1, h + 2, w + 3]] == 1);
+        }
+    }
+
+    #[test]
+    fn labels_follow_the_image() {
+        let (hu, labels) = ball();
+        for seed in 0..20 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let centre = [9.5 + rng.random::<f64>(), 19.5, 18.0];
+            let placement = Placement::draw(&mut rng, &STRONG, centre, [2.0, 1.0, 1.0]);
+            let sample = extract(hu.view(), labels.view(), &placement, [16, 32, 32], |label| label == 1);
+            let (mut wrong, mut inside) = (0, 0);
+            for (&value, &target) in sample.hu.iter().zip(&sample.target) {
+                inside += usize::from(target == 1.0);
+                // Nearest and linear disagree only in the mixed voxels of the border.
+                wrong += usize::from((target == 1.0 && value < 10.0) || (target == 0.0 && value > 90.0));
+            }
+            assert!(inside > 200 && wrong == 0, "seed {seed}: {wrong} of {inside}");
+        }
+    }
+
+    #[test]
+    fn a_turned_ball_stays_a_ball_on_a_grid_of_long_voxels() {
+        let (hu, labels) = ball();
+        let turn = Augmentation { rotation_degrees: 180.0, tilt_degrees: 180.0, ..Augmentation::NONE };
+        let voxels = labels.iter().filter(|&&label| label == 1).count() as f64;
+        for seed in 0..10 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let placement = Placement::draw(&mut rng, &turn, [9.5, 19.5, 19.5], [2.0, 1.0, 1.0]);
+            let sample = extract(hu.view(), labels.view(), &placement, [20, 40, 40], |label| label == 1);
+            let overlap = sample.target.iter().zip(&labels).filter(|(t, l)| **t == 1.0 && **l == 1).count() as f64;
+            assert!(overlap > 0.9 * voxels, "seed {seed}: {overlap} of {voxels}");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! What a training run needs to know, as `config.toml` states it.
+
+use hepar_model::stage::{BoxMargin, Grid, Stage, StageName, Window};
+use hepar_model::topology::{Dimensions, NetworkConfig};
+use serde::{Deserialize, Serialize};
+
+/// Everything that decides a training run, apart from the data itself.
+///
+/// The same configuration and data give the same network on the same machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Which network is trained.
+    pub stage: StageName,
+    /// Channels of conv1, res1, res2, res3, res4 and res5.
+    pub widths: [usize; 6],
+    /// Hounsfield units that the network sees.
+    pub window: Window,
+    /// Voxels of one sample, `[d, h, w]`; multiples of 32 (d = 1 for the localizer).
+    pub patch: [usize; 3],
+    /// Samples in one step.
+    pub batch: usize,
+    /// Steps in all.
+    pub steps: u64,
+    /// Adam's learning rate at its highest.
+    pub learning_rate: f64,
+    /// Steps between two validations.
+    pub validate_every: u64,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+    /// From which everything random is drawn.
+    pub seed: u64,
+    /// Into how many folds patients are divided.
+    pub folds: usize,
+    /// The fold that is held out for validation, from 0; none: all patients are trained on and nothing is validated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
+    /// Synthetic cases that join the real ones.
+    pub phantoms: usize,
+    /// Share of the samples that is drawn from synthetic cases, 0..=1.
+    pub phantom_share: f64,
+    /// Cases whose labels do not know tumours, and folders of such cases: not used for the tumour stage.
+    #[serde(default)]
+    pub liver_only: Vec<String>,
+    /// Cases, and folders of cases, that were cropped in plane: not used for the localizer, which sees whole slices.
+    #[serde(default)]
+    pub cropped: Vec<String>,
+    /// Patients that must never be trained on, by the name of any of their cases.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Share of a window that its neighbour covers too, `[d, h, w]`, in validation and in the exported stage.
+    pub overlap: [f64; 3],
+    /// A voxel belongs to the object when its probability is greater, in validation and in the exported stage.
+    pub threshold: f32,
+    /// An object smaller than this, in millilitres, is none, in validation and in the exported stage.
+    pub least_volume_ml: f64,
+    /// How the learning rate falls.
+    pub schedule: Schedule,
+    /// Grid on which the network looks.
+    pub grid: Grid,
+    /// How the liver's box is grown before the network looks at it.
+    pub margin: BoxMargin,
+    /// How samples are varied.
+    pub augmentation: Augmentation,
+}
+
+/// How the learning rate falls.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    /// It does not.
+    Constant,
+    /// By `factor` whenever `patience` validations in a row have brought no better Dice; the article's.
+    Plateau {
+        /// What the rate is multiplied with, within 0..1.
+        factor: f64,
+        /// Validations without improvement that are waited for, at least 1.
+        patience: u32,
+    },
+    /// Along half a cosine down to `end` times the highest rate at the last step, after a linear rise.
+    Cosine {
+        /// Steps of the rise.
+        warmup: u64,
+        /// Share of the highest rate that is left at the end, 0..=1.
+        end: f64,
+    },
+}
+
+/// How samples are varied; a value of zero (or a scale of 1 to 1) leaves its property as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augmentation {
+    /// Greatest rotation within the axial plane, in degrees.
+    pub rotation_degrees: f64,
+    /// Greatest rotation about each of the two other axes, in degrees; not for the localizer.
+    pub tilt_degrees: f64,
+    /// Least and greatest magnification.
+    pub scale: [f64; 2],
+    /// Greatest shift of a slice, as a share of its sides; the localizer's only.
+    pub translation: f64,
+    /// Whether half of the samples are mirrored from left to right, and half from front to back.
+    pub flip: bool,
+    /// Greatest relative change of all Hounsfield units.
+    pub gain: f32,
+    /// Greatest shift of all Hounsfield units.
+    pub shift_hu: f32,
+    /// Greatest standard deviation of added noise in Hounsfield units.
+    pub noise_hu: f32,
+    /// Greatest magnitude of the logarithm of the exponent that is applied to normalised values.
+    pub gamma: f32,
+    /// Share of samples that are blurred.
+    pub blur: f64,
+    /// Share of samples whose slices are made two or three times as thick; not for the localizer.
+    pub thick_slices: f64,
+    /// Share of samples whose Hounsfield units are clipped to a narrower range first, as some data sets are.
+    pub clip: f64,
+}
+
+/// A value of the configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The text is not TOML, or has a field that is unknown, missing or of the wrong type.
+    #[error("the configuration cannot be read: {0}")]
+    Toml(String),
+    /// A value contradicts another one or the network's limits.
+    #[error("{0}")]
+    Value(String),
+}
+
+impl Augmentation {
+    /// Samples are left as they are, as in the article.
+    pub const NONE: Self = Self {
+        rotation_degrees: 0.0,
+        tilt_degrees: 0.0,
+        scale: [1.0, 1.0],
+        translation: 0.0,
+        flip: false,
+        gain: 0.0,
+        shift_hu: 0.0,
+        noise_hu: 0.0,
+        gamma: 0.0,
+        blur: 0.0,
+        thick_slices: 0.0,
+        clip: 0.0,
+    };
+
+    fn problem(&self) -> Option<String> {
+        let [least, greatest] = self.scale;
+        if !(0.2..=5.0).contains(&least) || !(least..=5.0).contains(&greatest) {
+            return Some(format!("the scale {:?} is no range within 0.2..5", self.scale));
+        }
+        let limits = [
+            ("rotation_degrees", self.rotation_degrees, 180.0),
+            ("tilt_degrees", self.tilt_degrees, 180.0),
+            ("translation", self.translation, 0.5),
+            ("gain", f64::from(self.gain), 0.9),
+            ("shift_hu", f64::from(self.shift_hu), 1000.0),
+            ("noise_hu", f64::from(self.noise_hu), 1000.0),
+            ("gamma", f64::from(self.gamma), 2.0),
+            ("blur", self.blur, 1.0),
+            ("thick_slices", self.thick_slices, 1.0),
+            ("clip", self.clip, 1.0),
+        ];
+        let bad = limits.iter().find(|(_, value, limit)| !(0.0..=*limit).contains(value));
+        bad.map(|(name, value, limit)| format!("the augmentation's {name} = {value} leaves 0..={limit}"))
+    }
+}
+
+impl TrainConfig {
+    /// A configuration that states only what differs from the preset of its stage.
+    ///
+    /// `stage` decides when the text does not name one. The tables `grid` and `schedule` replace those of the preset,
+    /// `augmentation` and `margin` are merged into them.
+    ///
+    /// # Errors
+    /// When the text is not TOML or names an unknown field; see [`TrainConfig::check`] for the values.
+    pub fn from_toml(stage: StageName, text: &str) -> Result<Self, ConfigError> {
+        let unreadable = |error: &dyn std::fmt::Display| ConfigError::Toml(error.to_string());
+        let given: toml::Table = text.parse().map_err(|e: toml::de::Error| unreadable(&e))?;
+        let stage = match given.get("stage") {
+            Some(value) => value.clone().try_into().map_err(|e: toml::de::Error| unreadable(&e))?,
+            None => stage,
+        };
+        let mut table = toml::Table::try_from(Self::preset(stage)).map_err(|e| unreadable(&e))?;
+        for (key, value) in given {
+            match (table.get_mut(&key), value) {
+                (Some(toml::Value::Table(into)), toml::Value::Table(from)) if !from.contains_key("kind") => {
+                    into.extend(from);
+                }
+                (_, value) => {
+                    table.insert(key, value);
+                }
+            }
+        }
+        table.try_into().map_err(|e: toml::de::Error| unreadable(&e))
+    }
+
+    /// The whole configuration as the text of a `config.toml`.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML: a number beyond 2⁶³.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        toml::to_string(self).map_err(|e| ConfigError::Toml(e.to_string()))
+    }
+
+    /// Planar for the localizer, spatial for the others.
+    pub fn dimensions(&self) -> Dimensions {
+        match self.stage {
+            StageName::Localizer => Dimensions::Planar,
+            StageName::Liver | StageName::Tumour => Dimensions::Spatial,
+        }
+    }
+
+    /// The network that is trained.
+    ///
+    /// # Errors
+    /// When a width is no positive multiple of 4.
+    pub fn network(&self) -> Result<NetworkConfig, ConfigError> {
+        NetworkConfig::new(self.dimensions(), self.widths).map_err(|e| ConfigError::Value(e.to_string()))
+    }
+
+    /// The stage as `model.toml` describes it, for weights in `file` whose SHA-256 is `sha256`.
+    pub fn stage_table(&self, file: &str, sha256: &str) -> Stage {
+        Stage {
+            network: self.dimensions(),
+            widths: self.widths,
+            weights: file.to_owned(),
+            sha256: sha256.to_owned(),
+            window: self.window,
+            grid: self.grid,
+            patch: self.patch,
+            overlap: self.overlap,
+            threshold: self.threshold,
+            least_volume_ml: self.least_volume_ml,
+            margin: self.margin,
+        }
+    }
+
+    /// Whether a label belongs to what this stage looks for.
+    pub fn is_target(&self, label: u8) -> bool {
+        match self.stage {
+            StageName::Localizer | StageName::Liver => label >= 1,
+            StageName::Tumour => label == 2,
+        }
+    }
+
+    /// Checks all values against each other.
+    ///
+    /// # Errors
+    /// When one makes no sense; the text says which and what would.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.stage_table("", "").config().map_err(|e| ConfigError::Value(e.to_string()))?;
+        let problem =
+            self.sampling_problem().or_else(|| self.running_problem()).or_else(|| self.augmentation.problem());
+        problem.map_or(Ok(()), |text| Err(ConfigError::Value(text)))
+    }
+
+    fn sampling_problem(&self) -> Option<String> {
+        let [d, h, w] = self.patch;
+        let planar = self.dimensions() == Dimensions::Planar;
+        if !planar && (d < 32 || h < 64 || w < 64) {
+            return Some(format!(
+                "the patch {:?} is too small to train on: the deepest level's batch normalisation needs [32, 64, 64]",
+                self.patch
+            ));
+        }
+        if self.batch < 2 {
+            return Some(format!("a batch of {} is too small: batch normalisation needs at least 2", self.batch));
+        }
+        match self.grid {
+            Grid::ResizedInPlane { size } if size != [h, w] => {
+                Some(format!("slices resized to {size:?} and the patch {:?} disagree in plane", self.patch))
+            }
+            Grid::Native | Grid::Spacing { .. } if planar => {
+                Some("the localizer looks at slices that are resized in plane: grid.kind = \"resized-in-plane\"".into())
+            }
+            _ if !(0.0..=1.0).contains(&self.phantom_share) => {
+                Some(format!("phantom_share = {} leaves 0..1", self.phantom_share))
+            }
+            _ if self.phantom_share > 0.0 && self.phantoms == 0 => {
+                Some(format!("phantom_share = {} needs phantoms, but phantoms = 0", self.phantom_share))
+            }
+            _ => None,
+        }
+    }
+
+    fn running_problem(&self) -> Option<String> {
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return Some(format!("the learning rate {} is not positive", self.learning_rate));
+        }
+        if self.validate_every == 0 || self.checkpoint_every == 0 {
+            return Some("validate_every and checkpoint_every must be at least 1".into());
+        }
+        if self.fold.is_some_and(|fold| self.folds < 2 || fold >= self.folds) {
+            return Some(format!("fold {:?} does not exist among {} folds (from 0)", self.fold, self.folds));
+        }
+        match self.schedule {
+            Schedule::Plateau { .. } if self.fold.is_none() => {
+                Some("the plateau schedule watches a held-out fold: set fold, or take another schedule".into())
+            }
+            Schedule::Plateau { factor, patience } if !(factor > 0.0 && factor < 1.0) || patience == 0 => {
+                Some(format!("a plateau with factor {factor} and patience {patience} needs 0 < factor < 1 ≤ patience"))
+            }
+            Schedule::Cosine { end, .. } if !(0.0..=1.0).contains(&end) => {
+                Some(format!("the cosine's end {end} leaves 0..1"))
+            }
+            _ => None,
+        }
+    }
+}

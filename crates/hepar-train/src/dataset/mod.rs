@@ -1,0 +1,181 @@
+//! Which cases there are.
+
+mod naming;
+mod patient;
+mod slices;
+
+use std::path::{Path, PathBuf};
+
+pub use patient::PatientId;
+pub(crate) use slices::{SliceCalibration, read_slices};
+
+use crate::error::DataError;
+use naming::Found;
+
+/// How deep below a given folder cases are looked for.
+const DEPTH: usize = 4;
+
+/// A folder of this name holds files for tests; nothing in it is ever trained on.
+const TEST_FOLDER: &str = "fixtures";
+
+/// A patient's scan, or single slices of one, with labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// Unique among the cases of a data set: `lits/lits011`, `volume-11`, `slices2d/scan-slices/lits011`.
+    pub name: String,
+    /// Whom it shows.
+    pub patient: PatientId,
+    /// Where it lies.
+    pub source: Source,
+}
+
+/// Where the voxels of a case are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A scan and its labels as two image files.
+    Volume {
+        /// The scan, in Hounsfield units.
+        image: PathBuf,
+        /// 0 background, 1 liver, 2 tumour, on the grid of the scan.
+        labels: PathBuf,
+    },
+    /// Axial slices in an `.npz` file with the arrays `image` and `mask`; for the localizer only.
+    Slices {
+        /// The file.
+        file: PathBuf,
+        /// Which slices of the file, ascending.
+        indices: Vec<usize>,
+    },
+}
+
+/// Finds the cases in folders and the folders below them, in order of their names.
+///
+/// Looked for are `volume-N.nii[.gz]` beside `segmentation-N.nii[.gz]` (LiTS), `imagesTr/liver_N.nii.gz` with
+/// `labelsTr/liver_N.nii.gz` (Medical Segmentation Decathlon), `X_ct.nii.gz` beside `X_label.nii.gz`, and `X.npz` beside
+/// `X.csv` (single slices). Folders named `fixtures` are left out.
+///
+/// # Errors
+/// When a folder cannot be read, a scan has no labels, two cases have the same name, or there are no cases at all.
+pub fn discover(folders: &[PathBuf]) -> Result<Vec<Case>, DataError> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for folder in folders {
+        let folder = folder.canonicalize().map_err(|source| DataError::Folder { path: folder.clone(), source })?;
+        for file in files_below(&folder, DEPTH)? {
+            if seen.insert(file.clone()) {
+                cases.extend(cases_of(&file)?);
+            }
+        }
+    }
+    if cases.is_empty() {
+        return Err(DataError::NoCases(folders.to_vec()));
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    match cases.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        Some(pair) => Err(DataError::Duplicate(pair[0].name.clone())),
+        None => Ok(cases),
+    }
+}
+
+/// The files in a folder and the folders below it; none when a part of its path is the test folder.
+fn files_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, DataError> {
+    if folder.components().any(|part| part.as_os_str() == TEST_FOLDER) {
+        return Ok(Vec::new());
+    }
+    let failed = |source| DataError::Folder { path: folder.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            if depth > 0 {
+                files.extend(files_below(&path, depth - 1)?);
+            }
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+/// The cases that a file brings: one for a scan, one for each volume of a file of slices, none for anything else.
+fn cases_of(file: &Path) -> Result<Vec<Case>, DataError> {
+    match naming::recognise(file) {
+        Some(Found::Scan { name, labels }) => {
+            if !labels.exists() {
+                return Err(DataError::NoLabels { image: file.to_owned(), labels });
+            }
+            let (patient, image) = (PatientId::of(&name), file.to_owned());
+            Ok(vec![Case { name, patient, source: Source::Volume { image, labels } }])
+        }
+        Some(Found::Slices { name, table }) if table.exists() => slices::cases(&name, file, &table),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Whether `entries`, names of cases or of their folders, name the case.
+pub(crate) fn lists(entries: &[String], case: &str) -> bool {
+    entries.iter().any(|entry| case == entry || case.strip_prefix(entry.as_str()).is_some_and(|r| r.starts_with('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(root: &Path, names: &[&str]) {
+        for name in names {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"").unwrap();
+        }
+    }
+
+    fn names(root: &Path) -> Vec<String> {
+        discover(&[root.to_owned()]).unwrap().into_iter().map(|case| case.name).collect()
+    }
+
+    #[test]
+    fn all_layouts_are_found_below_a_folder_and_test_files_are_not() {
+        let root = tempfile::tempdir().unwrap();
+        let files = [
+            "a/volume-3.nii",
+            "a/segmentation-3.nii",
+            "msd/imagesTr/liver_7.nii.gz",
+            "msd/labelsTr/liver_7.nii.gz",
+            "lits/lits011_ct.nii.gz",
+            "lits/lits011_label.nii.gz",
+            "sparse/lits011_ct.nii.gz",
+            "sparse/lits011_label.nii.gz",
+            "masks/lits-liver-000.nii.gz",
+            "fixtures/x_ct.nii.gz",
+            "fixtures/x_label.nii.gz",
+            "msd/imagesTr/._liver_7.nii.gz",
+        ];
+        touch(root.path(), &files);
+        assert_eq!(names(root.path()), ["lits/lits011", "liver_7", "sparse/lits011", "volume-3"]);
+        let twice = [root.path().to_owned(), root.path().join("lits")];
+        assert_eq!(discover(&twice).unwrap().len(), 4);
+        assert!(discover(&[root.path().join("fixtures")]).is_err());
+    }
+
+    #[test]
+    fn a_scan_without_labels_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        touch(root.path(), &["volume-3.nii.gz"]);
+        let error = discover(&[root.path().to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("segmentation-3"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_without_cases_is_told_what_is_looked_for() {
+        let root = tempfile::tempdir().unwrap();
+        let error = discover(&[root.path().to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("volume-N.nii"), "{error}");
+    }
+
+    #[test]
+    fn a_list_names_cases_or_their_folders() {
+        let entries = ["lits/lits011".to_owned(), "sparse".to_owned()];
+        assert!(lists(&entries, "lits/lits011") && lists(&entries, "sparse/lits014"));
+        assert!(!lists(&entries, "lits/lits0112") && !lists(&entries, "sparser/x"));
+    }
+}

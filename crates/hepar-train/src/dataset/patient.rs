@@ -1,0 +1,75 @@
+//! Who a case shows.
+
+/// A patient, however the data sets that hold scans of them number them.
+///
+/// 3D-IRCADb patients 1 to 20 are volumes 28 to 47 of LiTS, and Task03 of the Medical Segmentation Decathlon numbers
+/// its volumes as LiTS does. Some volumes of LiTS show the same patient.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PatientId(String);
+
+/// Volumes of LiTS, first to last, that show one patient or may do so.
+///
+/// 6 to 10 and 14, 15 are scans of the same liver. 120 to 129 cannot be told apart where only single slices are at
+/// hand, so they stay together.
+const SAME_PATIENT: [(u32, u32); 3] = [(6, 10), (14, 15), (120, 129)];
+
+/// Volumes of LiTS and MSD Task03 for training.
+const LITS_VOLUMES: u32 = 131;
+
+impl PatientId {
+    /// The patient that a case's name (without folder and ending) speaks of.
+    ///
+    /// `volume-11`, `segmentation-11`, `liver_11`, `lits011` and `lits-11` are patient 11 of LiTS; `ircad07`,
+    /// `3Dircadb1.7` and `3D-IRCADb-01-07` are patient 7 of 3D-IRCADb. Any other name is a patient of its own.
+    pub fn of(name: &str) -> Self {
+        let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+        let number = || name.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<u32>().ok());
+        let is_lits = ["volume", "segmentation", "liver", "lits", "msd"].iter().any(|prefix| name.starts_with(prefix));
+        match number() {
+            Some(n @ 1..=20) if name.contains("ircad") => Self::lits(n + 27),
+            Some(n) if is_lits && n < LITS_VOLUMES => Self::lits(n),
+            _ => Self(name),
+        }
+    }
+
+    /// The patient of a volume of LiTS.
+    pub fn lits(volume: u32) -> Self {
+        let same = SAME_PATIENT.iter().find(|(first, last)| (*first..=*last).contains(&volume));
+        Self(format!("lits{:03}", same.map_or(volume, |(first, _)| *first)))
+    }
+
+    /// A name that is the same for all cases of the patient.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for PatientId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_spellings_of_a_patient_are_one() {
+        let same = |names: &[&str]| {
+            assert!(names.windows(2).all(|pair| PatientId::of(pair[0]) == PatientId::of(pair[1])), "{names:?}");
+        };
+        same(&["volume-46", "segmentation-46", "liver_46", "lits046", "ircad19", "3Dircadb1.19", "3D-IRCADb-01-19"]);
+        same(&["lits/lits011", "lits-sparse/lits011", "volume-11"]);
+        same(&["lits006", "volume-8", "liver_10"]);
+        same(&["lits014", "lits015"]);
+    }
+
+    #[test]
+    fn different_patients_stay_apart() {
+        let names =
+            ["volume-1", "volume-11", "ircad01", "ircad11", "volume-5", "volume-13", "volume-16", "case1", "case2"];
+        let ids: std::collections::BTreeSet<_> = names.iter().map(|name| PatientId::of(name)).collect();
+        assert_eq!(ids.len(), names.len());
+    }
+}

@@ -1,0 +1,168 @@
+//! Why a data set or a run cannot be used.
+
+use std::io;
+use std::path::PathBuf;
+
+use hepar_formats::ReadError;
+use hepar_model::engine::EngineError;
+use hepar_model::weights::WeightsError;
+use hepar_pipeline::PipelineError;
+
+use crate::config::ConfigError;
+
+/// What is wrong with the data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// A folder cannot be read.
+    #[error("read the folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No case was found.
+    #[error(
+        "no cases in {}: looked for volume-N.nii(.gz) with segmentation-N.nii(.gz), imagesTr/liver_N.nii.gz with \
+         labelsTr/liver_N.nii.gz, X_ct.nii.gz with X_label.nii.gz, and X.npz with X.csv",
+        .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NoCases(Vec<PathBuf>),
+    /// A scan has no labels.
+    #[error("the labels of {} should be {}, which does not exist", image.display(), labels.display())]
+    NoLabels {
+        /// The scan.
+        image: PathBuf,
+        /// Where its labels should be.
+        labels: PathBuf,
+    },
+    /// Two cases have the same name.
+    #[error("two cases are named {0}: give only one of their folders")]
+    Duplicate(String),
+    /// The table of a file of slices cannot be read.
+    #[error("read the table {}: {source}", path.display())]
+    Table {
+        /// The table.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line of such a table is not understood.
+    #[error("line {line} of {} does not name an index and a volume", path.display())]
+    TableLine {
+        /// The table.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// A file of slices is broken.
+    #[error("read the slices {}: {problem}", path.display())]
+    Npz {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An image cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Scan and labels lie on different grids.
+    #[error("the labels of {case} are not on the grid of its scan ({labels:?} and {image:?} voxels)")]
+    Grids {
+        /// The case.
+        case: String,
+        /// Voxels of the scan, `[k, j, i]`.
+        image: [usize; 3],
+        /// Voxels of the labels, `[k, j, i]`.
+        labels: [usize; 3],
+    },
+    /// A label is none of 0, 1 and 2.
+    #[error("the labels of {case} hold {label}; 0 is background, 1 liver, 2 tumour")]
+    Label {
+        /// The case.
+        case: String,
+        /// The first such label.
+        label: u8,
+    },
+    /// A case has no liver.
+    #[error("the labels of {0} hold no liver: take the case out of the data, or name it in exclude")]
+    NoLiver(String),
+    /// Nothing is left to train on.
+    #[error("no case is left to train the {0} stage on: {1}")]
+    NothingToTrainOn(&'static str, &'static str),
+    /// The held-out fold has no case.
+    #[error("fold {fold} of {folds} holds no case: take fewer folds")]
+    EmptyFold {
+        /// The fold.
+        fold: usize,
+        /// How many there are.
+        folds: usize,
+    },
+}
+
+/// Why a training run ends.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data is wrong.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The run folder cannot be written or read.
+    #[error("use {}: {problem}", path.display())]
+    Folder {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The run folder holds a run with another configuration.
+    #[error(
+        "{} was begun with another {field}: continue with its config.toml, or begin in a new folder", path.display()
+    )]
+    OtherConfig {
+        /// The run folder.
+        path: PathBuf,
+        /// The first field that differs.
+        field: String,
+    },
+    /// The run folder holds a run on other cases.
+    #[error("{} was begun with other cases: give the same data, or begin in a new folder", .0.display())]
+    OtherData(PathBuf),
+    /// The loss is no number any more.
+    #[error(
+        "the loss of step {step} (samples {} to {}) is {loss}: the training has diverged; lower the learning rate",
+        samples.start, samples.end - 1
+    )]
+    Diverged {
+        /// The step, from 0.
+        step: u64,
+        /// Indices of its samples.
+        samples: std::ops::Range<u64>,
+        /// The loss.
+        loss: f32,
+    },
+    /// A weight is no number any more, though the loss still is one: rectifiers hide it.
+    #[error("after {step} steps {source}: the training has diverged; lower the learning rate")]
+    DivergedWeights {
+        /// Steps that are done.
+        step: u64,
+        /// Which weight it is.
+        source: WeightsError,
+    },
+    /// The weights of a checkpoint do not fit.
+    #[error("the weights cannot be used: {0}")]
+    Weights(#[from] WeightsError),
+    /// The network did not run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The validation did not run.
+    #[error("validate: {0}")]
+    Validation(#[from] PipelineError),
+    /// The thread that makes samples has died.
+    #[error("the thread that makes samples has ended early")]
+    Loader,
+}

@@ -1,0 +1,84 @@
+//! `log.csv`: how the loss and the Dice went.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use hepar_formats::write_atomically;
+
+use crate::checkpoint::problem;
+use crate::error::TrainError;
+use crate::validate::Score;
+
+const HEADER: &str = "step,loss,smoothed_loss,learning_rate,dice_per_case,dice_global,seconds";
+
+/// One line of the log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Row {
+    /// Steps that are done.
+    pub step: u64,
+    /// Loss of the last of them.
+    pub loss: f32,
+    /// Running mean of the loss.
+    pub smoothed_loss: f64,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// The validation after it, if there was one.
+    pub score: Option<Score>,
+    /// Seconds of training, over all sessions.
+    pub seconds: f64,
+}
+
+/// The log of a run; every row is in the file as soon as it is written.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl Log {
+    /// The log at `path`, from which rows after `step` are removed: they are about to be written again.
+    pub fn open(path: &Path, step: u64) -> Result<Self, TrainError> {
+        let old = fs::read_to_string(path).unwrap_or_default();
+        let is_kept = |line: &&str| line.split(',').next().and_then(|s| s.parse().ok()).is_some_and(|s: u64| s <= step);
+        let kept: Vec<&str> = old.lines().filter(is_kept).collect();
+        write_atomically(path, |file| {
+            writeln!(file, "{HEADER}")?;
+            kept.iter().try_for_each(|line| writeln!(file, "{line}"))
+        })
+        .map_err(|e| problem(path, &e))?;
+        let file = fs::OpenOptions::new().append(true).open(path).map_err(|e| problem(path, &e))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Appends a row.
+    pub fn write(&mut self, row: &Row) -> Result<(), TrainError> {
+        let score = row.score.map_or(",".into(), |s| format!("{:.5},{:.5}", s.dice_per_case, s.dice_global));
+        let Row { step, loss, smoothed_loss, learning_rate, seconds, .. } = row;
+        let line = format!("{step},{loss:.6},{smoothed_loss:.6},{learning_rate:.4e},{score},{seconds:.1}\n");
+        self.file.write_all(line.as_bytes()).map_err(|e| problem(&self.path, &e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reopened_log_has_each_step_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.csv");
+        let row = |step, score| Row { step, loss: 0.5, smoothed_loss: 0.6, learning_rate: 1e-3, score, seconds: 1.0 };
+        let mut log = Log::open(&path, 0).unwrap();
+        for step in [10, 20, 30] {
+            log.write(&row(step, None)).unwrap();
+        }
+        let score = Some(Score { dice_per_case: 0.5, dice_global: 0.25 });
+        Log::open(&path, 20).unwrap().write(&row(30, score)).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], HEADER);
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[3], "30,0.500000,0.600000,1.0000e-3,0.50000,0.25000,1.0");
+    }
+}

@@ -1,0 +1,163 @@
+//! Configurations to start from.
+
+use hepar_model::stage::{BoxMargin, Grid, StageName, Window};
+
+use crate::config::{Augmentation, Schedule, TrainConfig};
+
+/// The margins of every stage's box: 10 voxels in plane and 20 mm through plane.
+const MARGIN: BoxMargin = BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 };
+
+/// Hounsfield units of the article.
+const WINDOW: Window = Window([-100.0, 200.0]);
+
+impl TrainConfig {
+    /// A configuration for narrow networks that a few processor cores can train.
+    ///
+    /// Widths are a quarter of the article's (half for the localizer), scans are brought to a common spacing, and
+    /// samples are varied. It trains on all patients but the one that is kept for tests: patient 19 of 3D-IRCADb,
+    /// which is volume 46 of LiTS.
+    pub fn preset(stage: StageName) -> Self {
+        let common = Self {
+            stage,
+            widths: [8, 8, 16, 32, 64, 128],
+            window: WINDOW,
+            patch: [64, 96, 96],
+            batch: 2,
+            steps: 4000,
+            learning_rate: 1e-3,
+            validate_every: 500,
+            checkpoint_every: 100,
+            seed: 1,
+            folds: 5,
+            fold: None,
+            phantoms: 24,
+            phantom_share: 0.2,
+            liver_only: ["lits/lits011", "lits/lits013"].map(str::to_owned).to_vec(),
+            cropped: vec!["lits-sparse".to_owned()],
+            exclude: vec!["ircad19".to_owned()],
+            overlap: [0.25; 3],
+            threshold: 0.5,
+            least_volume_ml: 20.0,
+            schedule: Schedule::Cosine { warmup: 50, end: 0.01 },
+            grid: Grid::Spacing { mm: [3.0, 2.5, 2.5] },
+            margin: MARGIN,
+            augmentation: Augmentation {
+                rotation_degrees: 15.0,
+                tilt_degrees: 7.0,
+                scale: [0.85, 1.2],
+                translation: 0.0,
+                flip: false,
+                gain: 0.1,
+                shift_hu: 25.0,
+                noise_hu: 15.0,
+                gamma: 0.2,
+                blur: 0.15,
+                thick_slices: 0.2,
+                clip: 0.0,
+            },
+        };
+        match stage {
+            StageName::Localizer => Self {
+                patch: [1, 256, 256],
+                batch: 8,
+                grid: Grid::ResizedInPlane { size: [256, 256] },
+                overlap: [0.0; 3],
+                augmentation: Augmentation {
+                    tilt_degrees: 0.0,
+                    translation: 0.1,
+                    thick_slices: 0.0,
+                    clip: 0.4,
+                    ..common.augmentation
+                },
+                ..common
+            },
+            StageName::Liver => common,
+            StageName::Tumour => Self {
+                patch: [32, 128, 128],
+                grid: Grid::Spacing { mm: [2.0, 1.0, 1.0] },
+                least_volume_ml: 0.0,
+                augmentation: Augmentation { flip: true, ..common.augmentation },
+                ..common
+            },
+        }
+    }
+
+    /// The configuration of the article: full widths, its grids, no augmentation, the plateau schedule, fold 0.
+    ///
+    /// Where the article is silent or unsound, [`TrainConfig::preset`] stays: patches of one size in training and
+    /// inference, folds by patient, scans that are shorter than a patch padded. Epochs become steps for about 100
+    /// volumes.
+    ///
+    /// Source: Jin et al., arXiv 1811.01328.
+    pub fn article(stage: StageName) -> Self {
+        let common = Self {
+            widths: [32, 32, 64, 128, 256, 512],
+            fold: Some(0),
+            phantoms: 0,
+            phantom_share: 0.0,
+            schedule: Schedule::Plateau { factor: 0.1, patience: 15 },
+            augmentation: Augmentation::NONE,
+            ..Self::preset(stage)
+        };
+        match stage {
+            StageName::Localizer => {
+                Self { widths: [16, 16, 32, 64, 128, 256], batch: 90, steps: 40_000, validate_every: 500, ..common }
+            }
+            StageName::Liver => Self {
+                patch: [32, 224, 224],
+                grid: Grid::ResizedInPlane { size: [224, 224] },
+                batch: 2,
+                steps: 125_000,
+                validate_every: 2500,
+                overlap: [0.375, 0.0, 0.0],
+                threshold: 0.6,
+                ..common
+            },
+            StageName::Tumour => Self {
+                patch: [32, 128, 128],
+                grid: Grid::Native,
+                batch: 6,
+                steps: 350_000,
+                validate_every: 5800,
+                overlap: [0.5; 3],
+                ..common
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_valid_and_survives_its_file() {
+        for stage in StageName::ALL {
+            for config in [TrainConfig::preset(stage), TrainConfig::article(stage)] {
+                config.check().unwrap();
+                assert_eq!(TrainConfig::from_toml(stage, &config.to_toml().unwrap()).unwrap(), config);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_states_only_what_differs_from_the_preset() {
+        let text = "stage = \"tumour\"\nsteps = 7\n[augmentation]\nflip = false\n[grid]\nkind = \"native\"\n";
+        let config = TrainConfig::from_toml(StageName::Liver, text).unwrap();
+        let preset = TrainConfig::preset(StageName::Tumour);
+        let augmentation = Augmentation { flip: false, ..preset.augmentation };
+        assert_eq!(config, TrainConfig { steps: 7, grid: Grid::Native, augmentation, ..preset });
+    }
+
+    #[test]
+    fn unknown_fields_and_values_that_cannot_be_trained_with_are_refused() {
+        assert!(TrainConfig::from_toml(StageName::Liver, "step = 7").is_err());
+        let preset = TrainConfig::preset(StageName::Liver);
+        let refused = |config: TrainConfig| config.check().unwrap_err().to_string();
+        assert!(refused(TrainConfig { batch: 1, ..preset.clone() }).contains("batch"));
+        assert!(refused(TrainConfig { patch: [32, 32, 32], ..preset.clone() }).contains("too small"));
+        assert!(refused(TrainConfig { fold: Some(5), ..preset.clone() }).contains("fold"));
+        let schedule = Schedule::Plateau { factor: 0.1, patience: 3 };
+        assert!(refused(TrainConfig { schedule, ..preset }).contains("held-out"));
+    }
+}

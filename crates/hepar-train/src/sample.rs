@@ -1,0 +1,305 @@
+//! Which part of which case a sample shows.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use hepar_model::stage::StageName;
+use ndarray::{Array3, ArrayView3, Axis};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::augment::{Intensity, Placement, extract};
+use crate::config::TrainConfig;
+use crate::error::DataError;
+use crate::prepare::{LiverFacts, Material, Prepared};
+
+/// Tumour samples around a lesion, of all of them: the article's 300 of 350.
+const LESION_SHARE: (u32, u32) = (6, 7);
+
+/// Liver samples around the liver's surface, of all of them.
+const SURFACE_SHARE: (u32, u32) = (1, 3);
+
+/// Draws samples from cases.
+///
+/// A sample is a function of the configuration's seed and the sample's index alone, so that a run can go on from any
+/// step without knowing what came before.
+pub struct Sampler<'a> {
+    config: &'a TrainConfig,
+    real: Pool<'a>,
+    phantoms: Pool<'a>,
+}
+
+/// What the network learns from once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Name of the case.
+    pub case: String,
+    /// What the network sees, 0..=1, `[d, h, w]`.
+    pub input: Array3<f32>,
+    /// What it should answer, 0 or 1, `[d, h, w]`.
+    pub target: Array3<f32>,
+}
+
+/// Cases by origin and patient, and the same of those that have lesions.
+struct Pool<'a> {
+    all: Vec<Vec<Vec<&'a Prepared>>>,
+    with_lesions: Vec<Vec<Vec<&'a Prepared>>>,
+}
+
+impl<'a> Pool<'a> {
+    fn new(cases: &'a [Prepared]) -> Self {
+        let has_lesions = |case: &&Prepared| case.liver.as_ref().is_some_and(|liver| !liver.lesions.is_empty());
+        Self { all: grouped(cases.iter()), with_lesions: grouped(cases.iter().filter(has_lesions)) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+}
+
+/// Cases by origin, then by patient.
+fn grouped<'a>(cases: impl Iterator<Item = &'a Prepared>) -> Vec<Vec<Vec<&'a Prepared>>> {
+    let mut origins: BTreeMap<&str, BTreeMap<&str, Vec<&Prepared>>> = BTreeMap::new();
+    for case in cases {
+        origins.entry(&case.origin).or_default().entry(case.patient.as_str()).or_default().push(case);
+    }
+    origins.into_values().map(|patients| patients.into_values().collect()).collect()
+}
+
+impl<'a> Sampler<'a> {
+    /// A sampler over prepared cases.
+    ///
+    /// # Errors
+    /// When there is no case, or none with a lesion for the tumour stage.
+    pub fn new(config: &'a TrainConfig, material: &'a Material) -> Result<Self, DataError> {
+        let (real, phantoms) = (Pool::new(&material.real), Pool::new(&material.phantoms));
+        let nothing = |why| Err(DataError::NothingToTrainOn(config.stage.as_str(), why));
+        if real.is_empty() && phantoms.is_empty() {
+            return nothing("no case could be prepared");
+        }
+        if config.stage == StageName::Tumour && real.with_lesions.is_empty() && phantoms.with_lesions.is_empty() {
+            return nothing("none has a tumour");
+        }
+        Ok(Self { config, real, phantoms })
+    }
+
+    /// Sample number `index`.
+    pub fn sample(&self, index: u64) -> Sample {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+        rng.set_stream(index);
+        let rng = &mut rng;
+        let wants_lesion = self.config.stage == StageName::Tumour && rng.random_ratio(LESION_SHARE.0, LESION_SHARE.1);
+        let case = self.case(rng, wants_lesion);
+        let patch = self.config.patch;
+        match &case.liver {
+            Some(liver) => {
+                let start = match self.config.stage {
+                    StageName::Tumour => tumour_start(rng, case, liver, patch, wants_lesion),
+                    StageName::Localizer | StageName::Liver => liver_start(rng, case, liver, patch),
+                };
+                let centre = std::array::from_fn(|axis| start[axis] as f64 + (patch[axis] - 1) as f64 / 2.0);
+                self.finish(rng, case, case.hu.view(), case.labels.view(), centre)
+            }
+            None => {
+                let slice = rng.random_range(0..case.hu.len_of(Axis(0)));
+                let only = |range: Range<usize>| ndarray::Slice::from(range);
+                let hu = case.hu.slice_axis(Axis(0), only(slice..slice + 1));
+                let labels = case.labels.slice_axis(Axis(0), only(slice..slice + 1));
+                let (_, height, width) = hu.dim();
+                let limit = self.config.augmentation.translation;
+                let mut middle =
+                    |len: usize| (len - 1) as f64 / 2.0 + (rng.random::<f64>() * 2.0 - 1.0) * limit * len as f64;
+                let centre = [0.0, middle(height), middle(width)];
+                self.finish(rng, case, hu, labels, centre)
+            }
+        }
+    }
+
+    /// A case, evenly over patients; phantoms as often as the configuration says.
+    fn case(&self, rng: &mut ChaCha8Rng, wants_lesion: bool) -> &'a Prepared {
+        let phantom = rng.random::<f64>() < self.config.phantom_share;
+        let (first, second) = if phantom { (&self.phantoms, &self.real) } else { (&self.real, &self.phantoms) };
+        let [first, second] = [first, second].map(|pool| if wants_lesion { &pool.with_lesions } else { &pool.all });
+        // One of the two holds a case, with a lesion where one is wanted: `new` has made sure.
+        let patients = one_of(rng, if first.is_empty() { second } else { first });
+        let cases = one_of(rng, patients);
+        let case: &&Prepared = one_of(rng, cases);
+        case
+    }
+
+    /// Takes the sample about `centre` and varies it.
+    fn finish(
+        &self,
+        rng: &mut ChaCha8Rng,
+        case: &Prepared,
+        hu: ArrayView3<'_, i16>,
+        labels: ArrayView3<'_, u8>,
+        centre: [f64; 3],
+    ) -> Sample {
+        let (config, augmentation) = (self.config, &self.config.augmentation);
+        let placement = Placement::draw(rng, augmentation, centre, case.spacing);
+        let intensity = Intensity::draw(rng, augmentation);
+        let taken = extract(hu, labels, &placement, config.patch, |label| config.is_target(label));
+        let mut input = intensity.apply(taken.hu, config.window, rng);
+        // Beyond the scan is what inference pads with, whatever was done to the brightness.
+        input.zip_mut_with(&taken.inside, |value, inside| {
+            if !inside {
+                *value = 0.0;
+            }
+        });
+        Sample { case: case.name.clone(), input, target: taken.target }
+    }
+}
+
+/// One entry, evenly.
+///
+/// # Panics
+/// When there is none.
+fn one_of<'a, T>(rng: &mut ChaCha8Rng, entries: &'a [T]) -> &'a T {
+    &entries[rng.random_range(0..entries.len())]
+}
+
+/// First voxel of a liver sample, `[k, j, i]`; may lie before the case's first.
+///
+/// One in three has a voxel of the liver's surface in it, anywhere but at its rim. The others lie over the stage's box,
+/// reaching out of it by up to a quarter of the patch.
+fn liver_start(rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts, patch: [usize; 3]) -> [i64; 3] {
+    if rng.random_ratio(SURFACE_SHARE.0, SURFACE_SHARE.1) && !liver.surface.is_empty() {
+        let position = *one_of(rng, &liver.surface);
+        return around(rng, case.index(position), patch);
+    }
+    std::array::from_fn(|axis| {
+        let (start, end) = (liver.region.start()[axis] as i64, liver.region.end()[axis] as i64);
+        let (size, out) = (patch[axis] as i64, patch[axis] as i64 / 4);
+        let (first, last) = (start - out, end - size + out);
+        // A box that is smaller than the patch lies somewhere in it.
+        rng.random_range(first.min(last)..=first.max(last))
+    })
+}
+
+/// First voxel of a tumour sample, `[k, j, i]`: around a voxel of a lesion, lesions evenly, or of the liver.
+fn tumour_start(
+    rng: &mut ChaCha8Rng,
+    case: &Prepared,
+    liver: &LiverFacts,
+    patch: [usize; 3],
+    wants_lesion: bool,
+) -> [i64; 3] {
+    let voxel = if wants_lesion && !liver.lesions.is_empty() {
+        let lesion = one_of(rng, &liver.lesions);
+        case.index(*one_of(rng, lesion))
+    } else {
+        liver_voxel(rng, case, liver)
+    };
+    around(rng, voxel, patch)
+}
+
+/// A voxel of the liver, `[k, j, i]`, almost surely any of them as often as any other.
+fn liver_voxel(rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts) -> [usize; 3] {
+    let (start, end) = (liver.bounds.start(), liver.bounds.end());
+    for _ in 0..1000 {
+        let voxel: [usize; 3] = std::array::from_fn(|axis| rng.random_range(start[axis]..end[axis]));
+        if case.labels[voxel] >= 1 {
+            return voxel;
+        }
+    }
+    liver.surface.first().map_or(start, |&position| case.index(position))
+}
+
+/// First voxel of a patch that holds `voxel`, but not in its outer eighth, from where a rotation could take it out.
+fn around(rng: &mut ChaCha8Rng, voxel: [usize; 3], patch: [usize; 3]) -> [i64; 3] {
+    std::array::from_fn(|axis| {
+        let rim = patch[axis] / 8;
+        voxel[axis] as i64 - rng.random_range(rim..patch[axis] - rim) as i64
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Augmentation;
+    use crate::dataset::PatientId;
+    use crate::prepare::prepare_spatial;
+    use hepar_model::stage::Grid;
+    use hepar_volume::{Geometry, Volume};
+
+    /// A liver with a tumour of 8000 voxels and one of a single voxel (400 HU).
+    fn material(name: &str) -> Prepared {
+        let grid = Geometry::axis_aligned([60, 120, 120], [1.0; 3]).unwrap();
+        let labels = Volume::from_fn(grid, |[k, j, i]| match (k, j, i) {
+            (20..40, 30..50, 30..50) => 2,
+            (45, 90, 90) => 2,
+            (10..50, 20..100, 20..100) => 1,
+            _ => 0,
+        });
+        let mut ct = labels.map(|&label| i16::from(label) * 50);
+        ct.data_mut()[[45, 90, 90]] = 400;
+        let config = TrainConfig { grid: Grid::Native, ..TrainConfig::preset(StageName::Tumour) };
+        prepare_spatial(name, &PatientId::of(name), &ct, &labels, &config).unwrap()
+    }
+
+    fn config(stage: StageName) -> TrainConfig {
+        let patch = [32, 64, 64];
+        TrainConfig { patch, phantoms: 0, phantom_share: 0.0, grid: Grid::Native, ..TrainConfig::preset(stage) }
+    }
+
+    #[test]
+    fn a_sample_depends_on_seed_and_index_alone() {
+        let material = Material { real: vec![material("a"), material("b")], phantoms: vec![material("p")] };
+        let config = TrainConfig { phantom_share: 0.5, phantoms: 1, ..config(StageName::Tumour) };
+        let other = TrainConfig { seed: 2, ..config.clone() };
+        let sampler = Sampler::new(&config, &material).unwrap();
+        let seventh = sampler.sample(7);
+        let _ = sampler.sample(3);
+        assert_eq!(sampler.sample(7), seventh);
+        assert_ne!(sampler.sample(8).input, seventh.input);
+        assert_ne!(Sampler::new(&other, &material).unwrap().sample(7).input, seventh.input);
+    }
+
+    #[test]
+    fn a_small_lesion_is_seen_as_often_as_a_large_one() {
+        let material = Material { real: vec![material("a")], phantoms: Vec::new() };
+        let config = TrainConfig { augmentation: Augmentation::NONE, patch: [32, 64, 64], ..config(StageName::Tumour) };
+        let sampler = Sampler::new(&config, &material).unwrap();
+        let (count, mut small) = (200, 0);
+        for index in 0..count {
+            let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+            rng.set_stream(index);
+            let sample = sampler.sample(index);
+            let bright = |(voxel, value): (&f32, &f32)| *voxel == 1.0 && *value == 1.0;
+            small += u32::from(sample.target.iter().zip(&sample.input).any(bright));
+        }
+        // Aimed at in 3 of 7; by chance rarely else, since the two are far apart.
+        assert!((60..150).contains(&small), "{small} of {count}");
+    }
+
+    #[test]
+    fn six_in_seven_tumour_samples_show_a_tumour_even_when_turned() {
+        let material = Material { real: vec![material("a")], phantoms: Vec::new() };
+        let config = config(StageName::Tumour);
+        let sampler = Sampler::new(&config, &material).unwrap();
+        let shown = (0..140).filter(|&index| sampler.sample(index).target.iter().any(|&t| t == 1.0)).count();
+        assert!(shown >= 110, "{shown} of 140");
+    }
+
+    #[test]
+    fn liver_samples_hold_much_of_the_liver_and_its_surroundings() {
+        let material = Material { real: vec![material("a")], phantoms: Vec::new() };
+        let config = config(StageName::Liver);
+        let sampler = Sampler::new(&config, &material).unwrap();
+        let shares: Vec<f32> = (0..60).map(|index| sampler.sample(index).target.mean().unwrap()).collect();
+        let mean = shares.iter().sum::<f32>() / shares.len() as f32;
+        assert!((0.2..0.9).contains(&mean), "{mean}");
+        assert!(shares.iter().any(|&share| share < 0.4) && shares.iter().any(|&share| share > 0.6));
+    }
+
+    #[test]
+    fn without_any_tumour_there_is_nothing_to_train_the_tumour_stage_on() {
+        let mut healthy = material("a");
+        healthy.labels.mapv_inplace(|label| label.min(1));
+        healthy.liver.as_mut().unwrap().lesions.clear();
+        let material = Material { real: vec![healthy], phantoms: Vec::new() };
+        assert!(Sampler::new(&config(StageName::Tumour), &material).is_err());
+        assert!(Sampler::new(&config(StageName::Liver), &material).is_ok());
+    }
+}
