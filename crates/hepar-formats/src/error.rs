@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use hepar_volume::GeometryError;
 
-use crate::grid::AffineSource;
+use crate::nifti::forms::AffineSource;
 
 /// An image could not be read: which file; the source says why.
 #[derive(Debug, thiserror::Error)]

@@ -1,31 +1,8 @@
-use std::fmt;
-
 use hepar_volume::Geometry;
 
 use crate::error::ReadErrorKind;
-use crate::nifti::forms::Forms;
+use crate::nifti::forms::{AffineSource, Forms};
 use crate::warning::Warning;
-
-/// Which statement of a header a geometry comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AffineSource {
-    /// The affine by rows.
-    Sform,
-    /// Rotation as a quaternion, spacing and offset.
-    Qform,
-    /// The spacing alone.
-    Pixdim,
-}
-
-impl fmt::Display for AffineSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sform => "sform",
-            Self::Qform => "qform",
-            Self::Pixdim => "pixdim",
-        })
-    }
-}
 
 /// A grid as the header of a NIfTI file states it: enough to write another file on the identical grid.
 ///

@@ -4,8 +4,9 @@ use hepar_volume::{Geometry, Volume};
 
 use crate::datatype::{ByteOrder, Datatype};
 use crate::error::{ReadError, WriteError};
-use crate::grid::{AffineSource, GridHeader};
+use crate::grid::GridHeader;
 use crate::nifti;
+use crate::nifti::forms::AffineSource;
 use crate::warning::Warning;
 
 /// A CT as it was read.

@@ -24,6 +24,7 @@ mod warning;
 pub use atomic::write_atomically;
 pub use datatype::{ByteOrder, Datatype};
 pub use error::{ReadError, ReadErrorKind, WriteError, WriteErrorKind};
-pub use grid::{AffineSource, GridHeader};
+pub use grid::GridHeader;
 pub use image::{HeaderInfo, Labels, Scan, inspect, read_labels, read_scan, write_labels, write_scan};
+pub use nifti::forms::AffineSource;
 pub use warning::Warning;

@@ -9,7 +9,7 @@ use hepar_model::stage::{Stage, StageName};
 use hepar_volume::{Reorientation, Volume, VoxelBox};
 
 use crate::error::{PipelineError, check_same_grid};
-use crate::findings::{Findings, findings_of};
+use crate::findings::{Findings, LastStage, findings_of};
 use crate::liver::segment_liver;
 use crate::localize::localize;
 use crate::object::ObjectMask;
@@ -31,15 +31,6 @@ pub struct Request<'a> {
     pub last: LastStage,
     /// The liver (label ≥ 1) if it is known already, on the scan's grid; then only tumours are looked for.
     pub liver: Option<&'a Volume<u8>>,
-}
-
-/// How far a scan goes through the stages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LastStage {
-    /// The liver only.
-    Liver,
-    /// Liver and tumours.
-    Tumour,
 }
 
 /// What became of a scan.

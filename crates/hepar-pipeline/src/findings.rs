@@ -5,10 +5,18 @@ use std::fmt;
 use hepar_volume::{Reorientation, Volume, VoxelBox};
 use ndarray::Zip;
 
-use crate::case::LastStage;
 use crate::error::{GridMismatch, check_same_grid};
 use crate::intensity::Intensity;
 use crate::lesions::{Lesion, lesions_of};
+
+/// How far a scan goes through the stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LastStage {
+    /// The liver only.
+    Liver,
+    /// Liver and tumours.
+    Tumour,
+}
 
 /// The thickest slices, in millimetres, on which RECIST 1.1 measures lesions of 10 mm.
 const THICKEST_SLICE: f64 = 5.0;

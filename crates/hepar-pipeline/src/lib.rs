@@ -31,9 +31,9 @@ mod vote;
 mod watch;
 pub mod windows;
 
-pub use case::{LastStage, Pipeline, Request, Segmentation};
+pub use case::{Pipeline, Request, Segmentation};
 pub use error::{GridMismatch, PipelineError, check_same_grid};
-pub use findings::{Caution, Findings, Outcome, Side, describe};
+pub use findings::{Caution, Findings, LastStage, Outcome, Side, describe};
 pub use lesions::{Lesion, find_lesions};
 pub use object::{ObjectMask, grown};
 pub use probabilities::StageRun;

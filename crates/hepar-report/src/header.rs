@@ -4,8 +4,7 @@ use hepar_pipeline::{Findings, Outcome};
 
 use crate::canvas::{Anchor, Canvas};
 use crate::font;
-use crate::palette::{BRIGHT, DIM, ORANGE, SKY_BLUE, VERMILLION};
-use crate::panel::WINDOW;
+use crate::palette::{BRIGHT, DIM, ORANGE, SKY_BLUE, VERMILLION, WINDOW};
 
 /// Pixels at the left and the right edge.
 const MARGIN: f32 = 16.0;

@@ -9,6 +9,7 @@
 
 mod canvas;
 mod contour;
+mod error;
 mod font;
 mod header;
 mod palette;
@@ -20,6 +21,7 @@ mod row;
 mod section;
 mod tables;
 
-pub use preview::{PreviewError, preview};
+pub use error::PreviewError;
+pub use preview::preview;
 pub use result::result_json;
 pub use tables::{CohortRow, cohort_csv, lesions_csv};

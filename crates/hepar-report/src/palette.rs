@@ -18,3 +18,6 @@ pub(crate) const VERMILLION: Colour = Colour([213, 94, 0]);
 pub(crate) const YELLOW: Colour = Colour([240, 228, 66]);
 /// Cautions.
 pub(crate) const ORANGE: Colour = Colour([230, 159, 0]);
+
+/// What is black and what is white, in Hounsfield units: the soft tissues of the abdomen.
+pub(crate) const WINDOW: [f32; 2] = [-160.0, 240.0];

@@ -5,14 +5,11 @@ use hepar_volume::Millimetres;
 
 use crate::canvas::{Anchor, Canvas};
 use crate::contour::contours;
-use crate::palette::{BLACK, BRIGHT, SKY_BLUE, VERMILLION, YELLOW};
+use crate::error::PreviewError;
+use crate::palette::{BLACK, BRIGHT, SKY_BLUE, VERMILLION, WINDOW, YELLOW};
 use crate::plane::Plane;
-use crate::preview::PreviewError;
 use crate::row::Row;
 use crate::section::{Anatomy, Section};
-
-/// What is black and what is white, in Hounsfield units: the soft tissues of the abdomen.
-pub(crate) const WINDOW: [f32; 2] = [-160.0, 240.0];
 
 /// Draws the picture of a plane.
 ///

@@ -1,10 +1,10 @@
 //! One picture of a result: the liver and the largest lesion in three planes.
 
-use hepar_pipeline::{Findings, GridMismatch, check_same_grid};
-use hepar_volume::{GeometryError, Volume};
-use image::ImageError;
+use hepar_pipeline::{Findings, check_same_grid};
+use hepar_volume::Volume;
 
 use crate::canvas::{Anchor, Canvas};
+use crate::error::PreviewError;
 use crate::header::{self, FOOTER_HEIGHT, write_footer, write_header};
 use crate::palette::{BACKGROUND, DIM};
 use crate::panel::draw_panel;
@@ -20,29 +20,6 @@ const GAP: usize = 16;
 
 /// Height in pixels of what stands above a picture.
 const CAPTION_HEIGHT: usize = 36;
-
-/// Why there is no preview.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PreviewError {
-    /// The labels are not on the scan's grid.
-    #[error("the labels do not fit the scan")]
-    Grid(#[from] GridMismatch),
-    /// A plane of the scan cannot be drawn.
-    #[error("a plane of the scan cannot be drawn")]
-    Plane(#[from] GeometryError),
-    /// The picture cannot have this size.
-    #[error("a picture of {width} × {height} pixels cannot be made")]
-    Size {
-        /// Its width in pixels.
-        width: usize,
-        /// Its height in pixels.
-        height: usize,
-    },
-    /// The picture cannot be encoded.
-    #[error("the picture cannot be encoded as PNG")]
-    Encode(#[from] ImageError),
-}
 
 /// A picture, as PNG, of what was found in a `scan` in Hounsfield units, in any orientation.
 ///

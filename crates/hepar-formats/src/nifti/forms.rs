@@ -1,7 +1,29 @@
+use std::fmt;
+
 use hepar_volume::Geometry;
 
-use crate::grid::AffineSource;
 use crate::warning::Warning;
+
+/// Which statement of a header a geometry comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AffineSource {
+    /// The affine by rows.
+    Sform,
+    /// Rotation as a quaternion, spacing and offset.
+    Qform,
+    /// The spacing alone.
+    Pixdim,
+}
+
+impl fmt::Display for AffineSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sform => "sform",
+            Self::Qform => "qform",
+            Self::Pixdim => "pixdim",
+        })
+    }
+}
 
 /// NIfTI's code of an affine to the coordinates of the scanner.
 const SCANNER_COORDINATES: i32 = 1;
