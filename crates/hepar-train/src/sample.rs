@@ -97,6 +97,7 @@ impl<'a> Sampler<'a> {
                     StageName::Tumour => tumour_start(rng, case, liver, patch, wants_lesion),
                     StageName::Localizer | StageName::Liver => liver_start(rng, case, liver, patch),
                 };
+                let start = within(start, case.hu.dim().into(), patch);
                 let centre = std::array::from_fn(|axis| start[axis] as f64 + (patch[axis] - 1) as f64 / 2.0);
                 self.finish(rng, case, case.hu.view(), case.labels.view(), centre)
             }
@@ -139,9 +140,10 @@ impl<'a> Sampler<'a> {
         let (config, augmentation) = (self.config, &self.config.augmentation);
         let placement = Placement::draw(rng, augmentation, centre, case.spacing);
         let intensity = Intensity::draw(rng, augmentation);
-        let taken = extract(hu, labels, &placement, config.patch, |label| config.is_target(label));
+        let low = config.window.0[0];
+        let taken = extract(hu, labels, &placement, config.patch, low, |label| config.is_target(label));
         let mut input = intensity.apply(taken.hu, config.window, rng);
-        // Beyond the scan is what inference pads with, whatever was done to the brightness.
+        // Beyond the case is what inference pads with, whatever was done to the brightness.
         input.zip_mut_with(&taken.inside, |value, inside| {
             if !inside {
                 *value = 0.0;
@@ -214,6 +216,14 @@ fn around(rng: &mut ChaCha8Rng, voxel: [usize; 3], patch: [usize; 3]) -> [i64; 3
     })
 }
 
+/// The patch moved back over the case as far as it goes: inference, too, takes real CT before it pads.
+fn within(start: [i64; 3], shape: [usize; 3], patch: [usize; 3]) -> [i64; 3] {
+    std::array::from_fn(|axis| {
+        let room = shape[axis] as i64 - patch[axis] as i64;
+        start[axis].clamp(room.min(0), room.max(0))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,8 +273,6 @@ mod tests {
         let sampler = Sampler::new(&config, &material).unwrap();
         let (count, mut small) = (200, 0);
         for index in 0..count {
-            let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-            rng.set_stream(index);
             let sample = sampler.sample(index);
             let bright = |(voxel, value): (&f32, &f32)| *voxel == 1.0 && *value == 1.0;
             small += u32::from(sample.target.iter().zip(&sample.input).any(bright));
@@ -291,6 +299,13 @@ mod tests {
         let mean = shares.iter().sum::<f32>() / shares.len() as f32;
         assert!((0.2..0.9).contains(&mean), "{mean}");
         assert!(shares.iter().any(|&share| share < 0.4) && shares.iter().any(|&share| share > 0.6));
+    }
+
+    #[test]
+    fn a_patch_lies_over_the_case_where_it_fits() {
+        assert_eq!(within([-5, 90, 10], [60, 120, 40], [32, 64, 64]), [0, 56, 0]);
+        assert_eq!(within([10, 20, -10], [60, 120, 40], [32, 64, 64]), [10, 20, -10]);
+        assert_eq!(within([99, -99, -99], [60, 120, 40], [32, 64, 64]), [28, 0, -24]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) struct Placement {
 
 /// A sample before its intensities are varied, `[d, h, w]`.
 pub(crate) struct Extract {
-    /// Hounsfield units; 0 outside of the case.
+    /// Hounsfield units.
     pub hu: Array3<f32>,
     /// 1 where the label is the target, otherwise 0.
     pub target: Array3<f32>,
@@ -57,16 +57,20 @@ impl Placement {
 /// Takes `patch` voxels, `[d, h, w]`, from a case: Hounsfield units linearly, labels from the nearest voxel.
 ///
 /// `hu` and `labels` are `[k, j, i]` and of the same shape; a voxel is outside when it lies beyond the outer faces of
-/// theirs.
+/// theirs, and then has `beyond` Hounsfield units.
 pub(crate) fn extract(
     hu: ArrayView3<'_, i16>,
     labels: ArrayView3<'_, u8>,
     placement: &Placement,
     patch: [usize; 3],
+    beyond: f32,
     is_target: impl Fn(u8) -> bool,
 ) -> Extract {
-    let mut sample =
-        Extract { hu: Array3::zeros(patch), target: Array3::zeros(patch), inside: Array3::from_elem(patch, false) };
+    let mut sample = Extract {
+        hu: Array3::from_elem(patch, beyond),
+        target: Array3::zeros(patch),
+        inside: Array3::from_elem(patch, false),
+    };
     let (depth, height, width) = hu.dim();
     let shape = [depth, height, width];
     let voxels = sample.hu.indexed_iter_mut().zip(&mut sample.target).zip(&mut sample.inside);
@@ -167,7 +171,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         // From voxel (-1, 2, 3) on: the first slice of the sample lies outside.
         let placement = Placement::draw(&mut rng, &Augmentation::NONE, [0.5, 3.5, 5.0], [2.5, 0.7, 0.9]);
-        let sample = extract(hu.view(), labels.view(), &placement, [4, 4, 5], |label| label == 1);
+        let sample = extract(hu.view(), labels.view(), &placement, [4, 4, 5], 0.0, |label| label == 1);
         for ((d, h, w), &value) in sample.hu.indexed_iter() {
             assert_eq!(sample.inside[[d, h, w]], d > 0);
             let expected = if d > 0 { hu[[d - 1, h + 2, w + 3]] } else { 0 };
@@ -183,7 +187,7 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let centre = [9.5 + rng.random::<f64>(), 19.5, 18.0];
             let placement = Placement::draw(&mut rng, &STRONG, centre, [2.0, 1.0, 1.0]);
-            let sample = extract(hu.view(), labels.view(), &placement, [16, 32, 32], |label| label == 1);
+            let sample = extract(hu.view(), labels.view(), &placement, [16, 32, 32], 0.0, |label| label == 1);
             let (mut wrong, mut inside) = (0, 0);
             for (&value, &target) in sample.hu.iter().zip(&sample.target) {
                 inside += usize::from(target == 1.0);
@@ -202,7 +206,7 @@ mod tests {
         for seed in 0..10 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let placement = Placement::draw(&mut rng, &turn, [9.5, 19.5, 19.5], [2.0, 1.0, 1.0]);
-            let sample = extract(hu.view(), labels.view(), &placement, [20, 40, 40], |label| label == 1);
+            let sample = extract(hu.view(), labels.view(), &placement, [20, 40, 40], 0.0, |label| label == 1);
             let overlap = sample.target.iter().zip(&labels).filter(|(t, l)| **t == 1.0 && **l == 1).count() as f64;
             assert!(overlap > 0.9 * voxels, "seed {seed}: {overlap} of {voxels}");
         }

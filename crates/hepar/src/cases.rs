@@ -1,0 +1,81 @@
+//! What cases are called.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind};
+
+/// Endings of image files, the longer ones first.
+const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr", ".img"];
+
+/// Whether a path names a NIfTI file rather than a folder.
+pub fn names_an_image(path: &Path) -> bool {
+    let name = file_name(path).to_ascii_lowercase();
+    name.ends_with(".nii.gz") || name.ends_with(".nii")
+}
+
+/// The name of the case in `path`: the file's name without `.nii`, `.nii.gz`, `.hdr` or `.img`.
+pub fn case_name(path: &Path) -> String {
+    let name = file_name(path);
+    let lower = name.to_ascii_lowercase();
+    let ending = ENDINGS.iter().find(|ending| lower.ends_with(*ending) && lower.len() > ending.len());
+    // The endings are ASCII, so that cutting off as many bytes leaves whole characters.
+    ending.map_or(name.clone(), |ending| name[..name.len() - ending.len()].to_owned())
+}
+
+/// The names of several cases, each unlike the others; where file names are the same, the name of the folder is put
+/// before: `anna_ct`, `bert_ct` for `anna/ct.nii.gz` and `bert/ct.nii.gz`.
+///
+/// # Errors
+/// When two paths cannot be told apart even so, or are the same.
+pub fn case_names(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
+    let short: Vec<String> = paths.iter().map(|path| case_name(path)).collect();
+    let is_shared = |name: &String| short.iter().filter(|other| *other == name).count() > 1;
+    let names: Vec<String> = short
+        .iter()
+        .zip(paths)
+        .map(|(name, path)| if is_shared(name) { with_folder(name, path) } else { name.clone() })
+        .collect();
+    let mut seen = BTreeMap::new();
+    for (name, path) in names.iter().zip(paths) {
+        if let Some(first) = seen.insert(name, path) {
+            let (name, first, second) = (name.clone(), first.clone(), path.clone());
+            return Err(ErrorKind::CaseNames { name, first, second }.into());
+        }
+    }
+    Ok(names)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn with_folder(name: &str, path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).map(|folder| folder.to_string_lossy());
+    folder.map_or(name.to_owned(), |folder| format!("{folder}_{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_is_called_as_its_file_without_the_ending() {
+        let name = |path: &str| case_name(Path::new(path));
+        assert_eq!(name("a/b.c.nii.gz"), "b.c");
+        assert_eq!(name("ct.NII"), "ct");
+        assert_eq!(name("pair.hdr"), "pair");
+        assert_eq!(name("folder/"), "folder");
+        assert_eq!(name(".nii.gz"), ".nii.gz");
+        assert_eq!(name("Überblick.nii"), "Überblick");
+    }
+
+    #[test]
+    fn equal_file_names_are_told_apart_by_their_folders() {
+        let names = |paths: &[&str]| case_names(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(names(&["a/ct.nii", "b/ct.nii.gz", "b/other.nii"]).unwrap(), ["a_ct", "b_ct", "other"]);
+        let error = names(&["x/a/ct.nii", "y/a/ct.nii"]).unwrap_err();
+        assert_eq!(error.to_string(), "tell the cases apart: x/a/ct.nii and y/a/ct.nii would both be called a_ct");
+        assert!(names(&["ct.nii", "ct.nii"]).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use hepar::cohort::{Cohort, PlannedCase};
+use hepar::watch::Terminal;
+use hepar::{Error, Findings, LastStage, Options, Segmenter, exit, open_model, sentence};
+
+use super::{Failure, interrupt, print, text};
+
+const EXAMPLES: &str = "\
+Examples:
+  hepar segment ct.nii.gz                          result in ./ct-hepar/
+  hepar segment ct.nii.gz -o labels.nii.gz         labels alone
+  hepar segment a.nii.gz b.nii.gz -o out           out/a/, out/b/ and out/cohort.csv
+  hepar segment ct.nii.gz --liver liver.nii.gz     look for tumours in a liver that is known
+
+A result holds labels.nii.gz (0 background, 1 liver, 2 tumour, on the scan's grid), lesions.csv,
+result.json, preview.png and manifest.json. Files that hepar did not write are never overwritten.";
+
+/// Segment the liver and its tumours in CT scans
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// CT scans in Hounsfield units: NIfTI, .nii or .nii.gz
+    #[arg(required = true, value_name = "CT")]
+    inputs: Vec<PathBuf>,
+    /// Folder for the result, or a .nii.gz file for labels alone [default: ./CASE-hepar, or ./cohort-hepar for several]
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Folder of the model [default: the one in the program]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// How far to go
+    #[arg(long, value_enum, default_value_t = Stages::All)]
+    stages: Stages,
+    /// The liver, if it is known: a label volume on the scan's grid, liver ≥ 1; for one scan
+    #[arg(long, value_name = "MASK")]
+    liver: Option<PathBuf>,
+    /// Replace results that hepar wrote
+    #[arg(long)]
+    force: bool,
+    /// Show no progress and no summary
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stages {
+    /// The liver only
+    Liver,
+    /// Liver and tumours
+    All,
+}
+
+impl Arguments {
+    pub fn run(self) -> Result<u8, Failure> {
+        let options = self.options()?;
+        let terminal = Terminal::new(interrupt()?, self.quiet);
+        let cohort = Cohort::plan(&self.inputs, self.output.as_deref(), &options, self.force)?;
+        let mut segmenter = Segmenter::new(&open_model(self.model.as_deref())?)?;
+        let mut report = |case: &PlannedCase, result: Result<&Findings, &Error>| {
+            terminal.clear();
+            match result {
+                // What cannot be printed here is no reason to leave the other cases undone.
+                Ok(findings) if !self.quiet => drop(print(line(case, findings))),
+                Ok(_) => {}
+                Err(error) => terminal.say(&format!("hepar: failed to {}", sentence(error))),
+            }
+        };
+        let failed = cohort.run(&mut segmenter, &options, &terminal, &mut report);
+        terminal.clear();
+        let failed = failed?;
+        if let Some(table) = cohort.table().filter(|_| !self.quiet) {
+            print(format_args!("All cases: {}\n", table.display()))?;
+        }
+        Ok(if failed == 0 { exit::DONE } else { exit::SOME_FAILED })
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        let last = if self.stages == Stages::Liver { LastStage::Liver } else { LastStage::Tumour };
+        if self.liver.is_some() && self.inputs.len() > 1 {
+            return Err(Failure::usage("use --liver for several scans: it is the liver of one"));
+        }
+        if self.liver.is_some() && last == LastStage::Liver {
+            return Err(Failure::usage("use --liver with --stages liver: nothing would be left to do"));
+        }
+        Ok(Options { last, liver: self.liver.clone() })
+    }
+}
+
+fn line(case: &PlannedCase, findings: &Findings) -> String {
+    format!("{}: {}\n  in {}\n", case.name, text::summary(findings), case.destination.path().display())
+}

@@ -1,0 +1,224 @@
+//! Why a job was not done, and what the program says then.
+
+use std::io;
+use std::path::PathBuf;
+
+use hepar_formats::{ReadError, WriteError};
+use hepar_model::stage::StageName;
+use hepar_phantom::SpecError;
+use hepar_pipeline::PipelineError;
+use hepar_train::TrainError;
+
+use crate::embedded::ModelError;
+use crate::evaluate::EvaluateError;
+use crate::exit;
+use crate::network::NetworkError;
+use crate::output::OutputError;
+
+/// A job was not done: a fragment that follows "failed to".
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<ErrorKind>);
+
+/// Why a job was not done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An image cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The bytes of an input cannot be read.
+    #[error("read {}", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// There is no model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The model's networks cannot be made ready.
+    #[error("prepare the model")]
+    Prepare(#[source] PipelineError),
+    /// The stages did not run to the end.
+    #[error("segment {}", path.display())]
+    Segment {
+        /// The scan.
+        path: PathBuf,
+        /// What happened.
+        source: PipelineError,
+    },
+    /// Two inputs cannot be told apart by their results.
+    #[error("tell the cases apart: {} and {} would both be called {name}", first.display(), second.display())]
+    CaseNames {
+        /// The name.
+        name: String,
+        /// The first input.
+        first: PathBuf,
+        /// The second input.
+        second: PathBuf,
+    },
+    /// A result cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// There is no such phantom.
+    #[error("draw the phantom")]
+    Phantom(#[from] SpecError),
+    /// Two label volumes cannot be compared.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// A single network did not run.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A training run has no network to hand out.
+    #[error("export the network of {}", run.display())]
+    Export {
+        /// Folder of the run.
+        run: PathBuf,
+        /// What is wrong.
+        source: TrainError,
+    },
+    /// A network cannot be trained.
+    #[error("{doing}")]
+    Train {
+        /// What was being done: a fragment that follows "failed to".
+        doing: String,
+        /// What is wrong.
+        source: TrainError,
+    },
+    /// A training run is of another stage.
+    #[error("take the {stage} network from {}: its network is {found}", run.display())]
+    WrongRun {
+        /// The stage that is needed.
+        stage: StageName,
+        /// Folder of the run.
+        run: PathBuf,
+        /// File of the network that the run has trained.
+        found: String,
+    },
+    /// The description of a model cannot be used.
+    #[error("read {}: {problem}", path.display())]
+    Card {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The user interrupted.
+    #[error("finish: interrupted")]
+    Interrupted,
+}
+
+impl<E> From<E> for Error
+where
+    ErrorKind: From<E>,
+{
+    fn from(error: E) -> Self {
+        Self(Box::new(error.into()))
+    }
+}
+
+impl From<WriteError> for ErrorKind {
+    fn from(error: WriteError) -> Self {
+        Self::Output(error.into())
+    }
+}
+
+impl Error {
+    /// Why the job was not done.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+
+    /// Whether the user interrupted.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Interrupted)
+    }
+
+    /// The exit code of a program that ends with this error; see [`exit`].
+    pub fn exit_code(&self) -> u8 {
+        use ErrorKind as Kind;
+        match self.kind() {
+            Kind::Read(_) | Kind::Input { .. } | Kind::Evaluate(_) => exit::INPUT,
+            Kind::Export { .. } | Kind::Card { .. } => exit::INPUT,
+            Kind::Model(_) => exit::MODEL,
+            Kind::Prepare(error) | Kind::Segment { source: error, .. } => of_pipeline(error),
+            Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } => exit::USAGE,
+            Kind::Output(_) => exit::OUTPUT,
+            Kind::Network(error) => error.exit_code(),
+            Kind::Train { source, .. } => of_training(source),
+            Kind::Interrupted => exit::INTERRUPTED,
+        }
+    }
+
+    /// The error of the stages on the scan `path`.
+    pub(crate) fn of_segmenting(path: PathBuf, source: PipelineError) -> Self {
+        match source {
+            PipelineError::Cancelled => ErrorKind::Interrupted.into(),
+            source => ErrorKind::Segment { path, source }.into(),
+        }
+    }
+}
+
+fn of_pipeline(error: &PipelineError) -> u8 {
+    match error {
+        PipelineError::Model { .. } => exit::MODEL,
+        PipelineError::GivenLiver(_) => exit::INPUT,
+        PipelineError::Cancelled => exit::INTERRUPTED,
+        _ => exit::INTERNAL,
+    }
+}
+
+fn of_training(error: &TrainError) -> u8 {
+    match error {
+        TrainError::Config(_) => exit::USAGE,
+        TrainError::Data(_) | TrainError::OtherData(_) | TrainError::Weights(_) => exit::INPUT,
+        TrainError::Folder { .. } | TrainError::OtherConfig { .. } => exit::OUTPUT,
+        _ => exit::INTERNAL,
+    }
+}
+
+/// An error and its causes in one line: "read ct.nii.gz: the header claims …".
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string().trim_end().to_owned();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        let said = said.trim_end();
+        // Some errors tell their cause themselves.
+        if !text.ends_with(said) {
+            text.push_str(": ");
+            text.push_str(said);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("read a.nii: {source}")]
+    struct Outer {
+        source: Inner,
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("it is damaged")]
+    struct Inner(#[source] io::Error);
+
+    #[test]
+    fn a_sentence_names_every_cause_once() {
+        let error = Outer { source: Inner(io::Error::other("disk on fire")) };
+        assert_eq!(sentence(&error), "read a.nii: it is damaged: disk on fire");
+    }
+
+    #[test]
+    fn a_cancelled_case_is_an_interruption() {
+        let error = Error::of_segmenting(PathBuf::from("ct.nii"), PipelineError::Cancelled);
+        assert_eq!(error.exit_code(), exit::INTERRUPTED);
+    }
+}

@@ -1,0 +1,83 @@
+//! One network of a model alone, on an array in a file.
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use hepar_model::bundle::Bundle;
+use hepar_model::engine::{Engine, EngineError};
+use hepar_model::stage::StageName;
+use hepar_nets::BurnEngine;
+use ndarray::{Array5, ArrayD, Axis, Ix5};
+use ndarray_npy::{ReadNpyError, WriteNpyExt, read_npy};
+
+use crate::embedded::ModelError;
+use crate::error::Error;
+use crate::exit;
+use crate::output::write_file;
+
+/// Why a network did not run on an array.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// The array cannot be read.
+    #[error("read {}", path.display())]
+    Array {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadNpyError,
+    },
+    /// The array has neither four nor five dimensions.
+    #[error(
+        "run the network on {}: it has {rank} dimensions; N × 1 × D × H × W or, for the localizer, N × 1 × H × W is \
+         needed",
+        path.display()
+    )]
+    Rank {
+        /// The file.
+        path: PathBuf,
+        /// How many it has.
+        rank: usize,
+    },
+    /// The engine did not run the network.
+    #[error("run the {stage} network")]
+    Engine {
+        /// The network's stage.
+        stage: StageName,
+        /// The engine's reason.
+        source: EngineError,
+    },
+}
+
+impl NetworkError {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Array { .. } | Self::Rank { .. } | Self::Engine { source: EngineError::Shape(_), .. } => exit::INPUT,
+            Self::Engine { .. } => exit::INTERNAL,
+        }
+    }
+}
+
+/// Runs the network of a stage on the array in `input` and writes its probabilities, 0..1, to `output`.
+///
+/// Both are `.npy` files of f32 and of one shape: N × 1 × D × H × W, or N × 1 × H × W for planar networks; sides are
+/// multiples of 32. Values are what the network sees: in 0..1 after the stage's window.
+///
+/// # Errors
+/// When a file cannot be read or written, the weights do not fit, or the network does not take the shape.
+pub fn run_network(bundle: &Bundle, stage: StageName, input: &Path, output: &Path) -> Result<(), Error> {
+    let array: ArrayD<f32> =
+        read_npy(input).map_err(|source| NetworkError::Array { path: input.to_owned(), source })?;
+    let (shape, rank) = (array.raw_dim(), array.ndim());
+    let wrong_rank = || NetworkError::Rank { path: input.to_owned(), rank };
+    let array = if rank == 4 { array.insert_axis(Axis(2)) } else { array };
+    let array: Array5<f32> = array.into_dimensionality::<Ix5>().map_err(|_| wrong_rank())?;
+    let weights = bundle.weights(stage).map_err(ModelError::from)?;
+    let failed = |source| NetworkError::Engine { stage, source };
+    let mut network = BurnEngine::default().load(&weights).map_err(failed)?;
+    let probabilities = network.forward(array.view()).map_err(failed)?;
+    let probabilities = probabilities.into_shape_with_order(shape).map_err(|_| wrong_rank())?;
+    let mut bytes = Cursor::new(Vec::new());
+    probabilities.write_npy(&mut bytes).map_err(|error| failed(EngineError::Failed(error.to_string())))?;
+    Ok(write_file(output, bytes.get_ref())?)
+}

@@ -1,0 +1,141 @@
+//! One scan from its file to its labels.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use hepar_formats::{Scan, read_labels, read_scan};
+use hepar_model::bundle::Bundle;
+use hepar_model::engine::Engine;
+use hepar_nets::BurnEngine;
+use hepar_pipeline::{Findings, LastStage, Pipeline, Request, Segmentation};
+use hepar_volume::{Geometry, Reorientation, Volume};
+
+use crate::cases::case_name;
+use crate::error::{Error, ErrorKind};
+use crate::hash::sha256_of_file;
+use crate::manifest::{InputFile, ModelIdentity};
+use crate::watch::Listener;
+
+/// A model with its networks ready: segments one scan after the other.
+pub struct Segmenter {
+    pipeline: Pipeline,
+    model: ModelIdentity,
+    engine: String,
+}
+
+/// What is wanted of a scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where to stop.
+    pub last: LastStage,
+    /// File of the liver (label ≥ 1) if it is known already, on the scan's grid in any order of its axes.
+    pub liver: Option<PathBuf>,
+}
+
+/// A scan with its labels and where they come from.
+#[derive(Debug)]
+pub struct SegmentedCase {
+    /// Name of the case.
+    pub name: String,
+    /// The scan.
+    pub scan: Scan,
+    /// Labels on the scan's grid, and what they say.
+    pub segmentation: Segmentation,
+    /// The scan's file.
+    pub input: InputFile,
+    /// The file of the liver, if it was given.
+    pub liver: Option<InputFile>,
+    /// Where the stages ended.
+    pub last: LastStage,
+    /// Which model it was.
+    pub model: ModelIdentity,
+    /// What ran the networks: engine and device.
+    pub engine: String,
+    /// Wall time of reading the files, in seconds.
+    pub read_seconds: f64,
+    /// When the work began.
+    pub started: Instant,
+}
+
+impl Default for Options {
+    /// All stages, no given liver.
+    fn default() -> Self {
+        Self { last: LastStage::Tumour, liver: None }
+    }
+}
+
+impl Segmenter {
+    /// Makes the networks of a model ready to run on the processor.
+    ///
+    /// # Errors
+    /// When the weights do not fit, or the engine cannot run a network.
+    pub fn new(bundle: &Bundle) -> Result<Self, Error> {
+        let engine = BurnEngine::default();
+        let pipeline = Pipeline::load(bundle, &engine).map_err(ErrorKind::Prepare)?;
+        Ok(Self { pipeline, model: ModelIdentity::of(bundle), engine: engine.name() })
+    }
+
+    /// Segments the scan in a file.
+    ///
+    /// Warnings of the readers and cautions of the findings go to the `listener`, which may also call the work off.
+    ///
+    /// # Errors
+    /// When a file cannot be read, the given liver is not on the scan's grid, the engine fails, or the listener has
+    /// called the work off.
+    pub fn segment(
+        &mut self,
+        input: &Path,
+        options: &Options,
+        listener: &dyn Listener,
+    ) -> Result<SegmentedCase, Error> {
+        let started = Instant::now();
+        let name = case_name(input);
+        listener.doing(&format!("reading {name}"));
+        let scan = read_scan(input)?;
+        scan.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", input.display())));
+        let given = match &options.liver {
+            Some(path) => Some(read_liver(path, scan.volume.geometry(), listener)?),
+            None => None,
+        };
+        let hashed = |path: &Path| {
+            let sha256 = sha256_of_file(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
+            Ok::<_, Error>(InputFile { path: path.display().to_string(), sha256 })
+        };
+        let (file, liver) = (hashed(input)?, options.liver.as_deref().map(hashed).transpose()?);
+        let read_seconds = started.elapsed().as_secs_f64();
+        let request = Request { last: options.last, liver: given.as_ref() };
+        let segmentation = self
+            .pipeline
+            .segment(&scan.volume, &request, listener)
+            .map_err(|error| Error::of_segmenting(input.to_owned(), error))?;
+        let cautions = &segmentation.findings.cautions;
+        cautions.iter().for_each(|caution| listener.warn(&format_args!("{}: {caution}", input.display())));
+        Ok(SegmentedCase {
+            name,
+            scan,
+            segmentation,
+            input: file,
+            liver,
+            last: options.last,
+            model: self.model.clone(),
+            engine: self.engine.clone(),
+            read_seconds,
+            started,
+        })
+    }
+}
+
+impl SegmentedCase {
+    /// What the labels say.
+    pub fn findings(&self) -> &Findings {
+        &self.segmentation.findings
+    }
+}
+
+/// Reads the liver of a scan and stores it in the order of the scan's axes.
+fn read_liver(path: &Path, scan: &Geometry, listener: &dyn Listener) -> Result<Volume<u8>, Error> {
+    let labels = read_labels(path)?;
+    labels.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", path.display())));
+    let canonical = Reorientation::to_canonical(labels.volume.geometry()).apply_into(labels.volume);
+    Ok(Reorientation::to_canonical(scan).inverse().apply_into(canonical))
+}

@@ -1,0 +1,135 @@
+//! Who watches a job: progress on a terminal, and Ctrl-C.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hepar_model::stage::StageName;
+use hepar_pipeline::{Unwatched, Watch};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::{Error, ErrorKind};
+
+/// A wish to stop that any thread may utter; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// An interrupt that Ctrl-C sets, instead of ending the program at once.
+    ///
+    /// # Errors
+    /// When the system refuses the handler, or there is one already.
+    pub fn on_ctrl_c() -> Result<Self, ctrlc::Error> {
+        let interrupt = Self::default();
+        let set = interrupt.clone();
+        ctrlc::set_handler(move || set.set())?;
+        Ok(interrupt)
+    }
+
+    /// Asks to stop.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether someone has asked to stop.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The flag itself.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// A [`Watch`] that is also told what the user should know.
+pub trait Listener: Watch {
+    /// Work on something that has no stages begins, as reading or writing.
+    fn doing(&self, what: &str);
+    /// Something is not as it should be, but the work goes on.
+    fn warn(&self, warning: &dyn Display);
+}
+
+/// An interruption when the listener has called the work off.
+pub(crate) fn go_on(listener: &dyn Listener) -> Result<(), Error> {
+    if listener.is_cancelled() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
+}
+
+impl Listener for Unwatched {
+    fn doing(&self, _: &str) {}
+
+    fn warn(&self, _: &dyn Display) {}
+}
+
+/// Progress bars and warnings on standard error; the bars only where that is a terminal.
+#[derive(Debug)]
+pub struct Terminal {
+    interrupt: Interrupt,
+    quiet: bool,
+    bar: Mutex<ProgressBar>,
+}
+
+impl Terminal {
+    /// A terminal that stops when `interrupt` says so, and shows no progress when `quiet`.
+    pub fn new(interrupt: Interrupt, quiet: bool) -> Self {
+        Self { interrupt, quiet, bar: Mutex::new(ProgressBar::hidden()) }
+    }
+
+    /// Writes a line to standard error, above the bar if there is one.
+    pub fn say(&self, line: &str) {
+        // Where standard error is closed there is nobody to tell.
+        self.bar().suspend(|| drop(writeln!(std::io::stderr(), "{line}")));
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        self.bar().finish_and_clear();
+    }
+
+    fn bar(&self) -> MutexGuard<'_, ProgressBar> {
+        // A bar is whole at any time, so one that a panicking thread held is as good as any.
+        self.bar.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, length: Option<u64>, template: &str, message: String) {
+        let target = if self.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(length, target).with_message(message);
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let mut shown = self.bar();
+        shown.finish_and_clear();
+        *shown = bar;
+    }
+}
+
+impl Watch for Terminal {
+    fn begin(&self, stage: StageName, steps: usize) {
+        self.show(Some(steps as u64), "{msg:10} {bar:30} {pos}/{len}, {eta} left", stage.to_string());
+    }
+
+    fn step(&self) {
+        self.bar().inc(1);
+    }
+
+    fn end(&self) {
+        self.clear();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.interrupt.is_set()
+    }
+}
+
+impl Listener for Terminal {
+    fn doing(&self, what: &str) {
+        self.show(None, "{msg} {spinner}", what.to_owned());
+    }
+
+    fn warn(&self, warning: &dyn Display) {
+        self.say(&format!("hepar: warning: {warning}"));
+    }
+}

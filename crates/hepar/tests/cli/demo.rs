@@ -1,0 +1,25 @@
+//! `hepar demo`.
+
+use crate::program::{Run, command, model, names};
+
+fn demo(folder: &std::path::Path, arguments: &[&str]) -> Run {
+    command(folder, &["demo", "--model"]).arg(model()).args(arguments).output().unwrap().into()
+}
+
+#[test]
+fn a_demonstration_says_how_good_the_result_is_and_can_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = demo(folder.path(), &[]).expect(0);
+    for part in ["liver Dice", "tumour Dice", "tumours found", "preview.png", "seconds"] {
+        assert!(run.out.contains(part), "no {part:?} in: {}", run.out);
+    }
+    let seed = "phantom-1000000";
+    let out = folder.path().join("demo-hepar");
+    let files = [format!("{seed}-hepar"), format!("{seed}_ct.nii.gz"), format!("{seed}_label.nii.gz")];
+    assert_eq!(names(&out), files);
+    let preview = out.join(&files[0]).join("preview.png");
+    assert!(preview.is_file());
+    let run = demo(folder.path(), &["--seeds", "2", "-q"]).expect(0);
+    assert!(run.out.contains("1000001") && run.out.contains("mean"), "{}", run.out);
+    assert_eq!(names(&out).len(), 6);
+}

@@ -1,0 +1,64 @@
+//! Ctrl-C.
+
+#![cfg(unix)]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::program::{Run, command, folder_with_scan, json, names, segment};
+use crate::tiny_model;
+
+/// Runs `hepar segment` on `a_ct.nii.gz` with a model that would take minutes, and interrupts it.
+fn interrupted(folder: &Path, arguments: &[&str]) -> Run {
+    let model = tempfile::tempdir().unwrap();
+    tiny_model::write_with(model.path(), |stage| {
+        if stage.patch[0] > 1 {
+            (stage.grid, stage.overlap) = (hepar_model::stage::Grid::Spacing { mm: [2.0; 3] }, [0.95; 3]);
+        }
+    });
+    let mut command = command(folder, &["segment", "a_ct.nii.gz", "--model"]);
+    command.arg(model.path()).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    wait_until_it_listens(&child);
+    // Into the stages, so that there is work to break off.
+    std::thread::sleep(Duration::from_millis(500));
+    let started = Instant::now();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let run = child.wait_with_output().unwrap().into();
+    assert!(started.elapsed() < Duration::from_secs(20), "it stops soon");
+    run
+}
+
+/// Waits until the program handles SIGINT, as far as the system tells.
+fn wait_until_it_listens(child: &Child) {
+    const SIGINT: u64 = 1 << 1;
+    let listens = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        Some(u64::from_str_radix(caught.trim(), 16).ok()? & SIGINT != 0)
+    };
+    for _ in 0..200 {
+        if listens() == Some(true) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing() {
+    let folder = folder_with_scan();
+    let run = interrupted(folder.path(), &["-o", "x/y/z"]).expect(130);
+    assert_eq!((run.err.as_str(), run.out.as_str()), ("hepar: interrupted\n", ""));
+    assert_eq!(names(folder.path()), ["a_ct.nii.gz", "a_label.nii.gz"]);
+}
+
+#[test]
+fn an_interrupted_run_keeps_the_old_result() {
+    let folder = folder_with_scan();
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "out"]).expect(0);
+    let before = (names(&folder.path().join("out")), json(&folder.path().join("out/manifest.json")));
+    interrupted(folder.path(), &["-o", "out", "--force"]).expect(130);
+    assert_eq!((names(&folder.path().join("out")), json(&folder.path().join("out/manifest.json"))), before);
+}

@@ -1,0 +1,15 @@
+//! The program as a user runs it, on phantoms and with a model that needs no training.
+
+mod demo;
+mod determinism;
+mod errors;
+mod evaluate;
+mod files;
+mod info;
+mod interrupt;
+mod model;
+mod phantom;
+mod program;
+mod segment;
+mod tiny_model;
+mod train;

@@ -1,0 +1,89 @@
+//! `hepar model`.
+
+use hepar_model::bundle::Bundle;
+use hepar_model::engine::Engine;
+use hepar_model::generated::uniform;
+use hepar_model::stage::StageName;
+use hepar_nets::BurnEngine;
+use ndarray::{Array4, Array5, ArrayD, Axis};
+use ndarray_npy::{read_npy, write_npy};
+
+use crate::program::{Run, command, hepar, model, names};
+
+fn run(folder: &std::path::Path, stage: &str) -> Run {
+    let mut command =
+        command(folder, &["model", "run", "--stage", stage, "--input", "x.npy", "--output", "y.npy", "--model"]);
+    command.arg(model()).output().unwrap().into()
+}
+
+fn values(shape: &[usize]) -> ArrayD<f32> {
+    let len = shape.iter().product();
+    ArrayD::from_shape_vec(shape, uniform("input", len).map(|v| v as f32).collect()).unwrap()
+}
+
+#[test]
+fn a_network_alone_gives_what_the_engine_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let input: Array5<f32> = values(&[1, 1, 32, 32, 64]).into_dimensionality().unwrap();
+    write_npy(folder.path().join("x.npy"), &input).unwrap();
+    run(folder.path(), "liver").expect(0);
+    let output: Array5<f32> = read_npy(folder.path().join("y.npy")).unwrap();
+    let weights = Bundle::open(model()).unwrap().weights(StageName::Liver).unwrap();
+    let expected = BurnEngine::default().load(&weights).unwrap().forward(input.view()).unwrap();
+    assert_eq!(output, expected);
+    assert!(output.iter().any(|&p| p > 0.5) && output.iter().any(|&p| p < 0.5));
+}
+
+#[test]
+fn planar_networks_take_and_give_four_dimensions() {
+    let folder = tempfile::tempdir().unwrap();
+    let input: Array4<f32> = values(&[2, 1, 32, 64]).into_dimensionality().unwrap();
+    write_npy(folder.path().join("x.npy"), &input).unwrap();
+    run(folder.path(), "localizer").expect(0);
+    let output: Array4<f32> = read_npy(folder.path().join("y.npy")).unwrap();
+    let weights = Bundle::open(model()).unwrap().weights(StageName::Localizer).unwrap();
+    let expected = BurnEngine::default().load(&weights).unwrap().forward(input.insert_axis(Axis(2)).view()).unwrap();
+    assert_eq!(output, expected.remove_axis(Axis(2)));
+}
+
+#[test]
+fn arrays_that_the_network_does_not_take_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.npy");
+    run(folder.path(), "liver").fails(3, &["failed to read x.npy"]);
+    write_npy(&path, &values(&[32, 32, 32])).unwrap();
+    run(folder.path(), "liver").fails(3, &["it has 3 dimensions"]);
+    write_npy(&path, &values(&[1, 1, 32, 32, 33])).unwrap();
+    run(folder.path(), "liver").fails(3, &["[1, 1, 32, 32, 33]"]);
+    write_npy(&path, &values(&[1, 1, 32, 32, 32]).mapv(f64::from)).unwrap();
+    run(folder.path(), "liver").fails(3, &["failed to read x.npy"]);
+    std::fs::write(folder.path().join("y.npy"), "mine").unwrap();
+    run(folder.path(), "liver").fails(5, &["y.npy"]);
+    assert_eq!(names(folder.path()), ["x.npy", "y.npy"]);
+}
+
+#[test]
+fn a_model_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = hepar(folder.path(), &["model", "info", model().to_str().unwrap()]).expect(0);
+    for part in
+        ["placeholder 0", "RA-UNet-I (slices)", "RA-UNet-II (volumes)", "-100 to 200 HU", "slices of 64 × 64 pixels"]
+    {
+        assert!(run.out.contains(part), "no {part:?} in: {}", run.out);
+    }
+    hepar(folder.path(), &["model", "info", "nowhere"]).fails(4, &["failed to open the model nowhere"]);
+}
+
+#[cfg(feature = "embedded-model")]
+#[test]
+fn the_model_in_the_program_is_described() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(hepar(folder.path(), &["model", "info"]).expect(0).out.contains("licence"));
+}
+
+#[cfg(not(feature = "embedded-model"))]
+#[test]
+fn a_program_without_a_model_says_how_to_give_one() {
+    let folder = tempfile::tempdir().unwrap();
+    hepar(folder.path(), &["model", "info"]).fails(4, &["give the folder of one with --model"]);
+}
