@@ -121,6 +121,15 @@ pub enum ReadErrorKind {
         /// `pixdim[1..=3]`.
         spacing: [f64; 3],
     },
+    /// The voxels are of a size that no scan of a body has.
+    #[error(
+        "the header's voxels measure {} × {} × {} mm (i, j, k). Is the unit of length right?",
+        spacing[0], spacing[1], spacing[2]
+    )]
+    VoxelSize {
+        /// Spacing along i, j, k in millimetres.
+        spacing: [f64; 3],
+    },
     /// The affine of the header is no grid in space.
     #[error("by the header's {form}, {error}")]
     Geometry {

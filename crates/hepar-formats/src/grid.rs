@@ -4,6 +4,9 @@ use crate::error::ReadErrorKind;
 use crate::nifti::forms::{AffineSource, Forms};
 use crate::warning::Warning;
 
+/// Sides of a voxel, in millimetres, beyond which a file is refused: far wider than what scanners make.
+const VOXEL_SIZES: std::ops::RangeInclusive<f64> = 1e-4..=1000.0;
+
 /// A grid as the header of a NIfTI file states it: enough to write another file on the identical grid.
 ///
 /// Of a scan that was read, these are the numbers of its file, to the bit: sform, qform, their codes, spacing and
@@ -45,6 +48,10 @@ impl GridHeader {
         }
         let geometry = Geometry::new(forms.affine(source), shape)
             .map_err(|error| ReadErrorKind::Geometry { form: source, error })?;
+        let [k, j, i] = geometry.spacing();
+        if ![i, j, k].iter().all(|mm| VOXEL_SIZES.contains(mm)) {
+            return Err(ReadErrorKind::VoxelSize { spacing: [i, j, k] });
+        }
         match source {
             AffineSource::Pixdim => warnings.push(Warning::NoOrientation),
             AffineSource::Sform if !has_spacing => {

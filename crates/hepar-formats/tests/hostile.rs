@@ -53,6 +53,12 @@ fn what_is_no_image_is_named() {
 }
 
 #[test]
+fn voxels_of_half_a_kilometre_are_no_scan() {
+    let text = refused_with(|file| (file.units, file.srow[0][0]) = (1, 500.0));
+    assert!(text.contains("500000 × ") && text.ends_with("Is the unit of length right?"), "{text}");
+}
+
+#[test]
 fn half_of_a_pair_is_not_enough() {
     let mut file = File::new([3, 2, 2], 4);
     (file.pair, file.vox_offset) = (true, 0.0);

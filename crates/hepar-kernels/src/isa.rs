@@ -4,20 +4,35 @@ use std::sync::OnceLock;
 
 use pulp::Arch;
 
-/// Environment variable that forces an instruction set: `portable`; anything else is the best there is.
+/// Environment variable that forces an instruction set: `portable` or `avx2`; anything else is the best there is.
 pub const FORCE: &str = "HEPAR_ISA";
 
 /// The instruction set in use: the best of the processor unless [`FORCE`] says otherwise.
 pub(crate) fn arch() -> Arch {
     static ARCH: OnceLock<Arch> = OnceLock::new();
-    *ARCH.get_or_init(|| match std::env::var(FORCE).as_deref() {
-        Ok("portable") => Arch::Scalar,
-        _ => Arch::new(),
-    })
+    *ARCH.get_or_init(|| forced(&std::env::var(FORCE).unwrap_or_default()).unwrap_or_default())
 }
 
-/// Name of the instruction set in use, for manifests: e.g. `V4` (AVX-512), `V3` (AVX2 and FMA), `Scalar`.
-pub fn name() -> String {
-    let name = format!("{:?}", arch());
-    name.split('(').next().unwrap_or_default().to_owned()
+/// The instruction set of that name, if it has to be forced and the processor has it.
+fn forced(name: &str) -> Option<Arch> {
+    match name {
+        "portable" => Some(Arch::Scalar),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        "avx2" => pulp::x86::V3::try_new().map(Arch::V3),
+        _ => None,
+    }
+}
+
+/// Name of the instruction set in use, for manifests.
+pub fn name() -> &'static str {
+    match arch() {
+        Arch::Scalar => "portable",
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V3(_) => "AVX2, FMA",
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V4(_) => "AVX-512",
+        #[cfg(target_arch = "aarch64")]
+        Arch::Neon(_) => "NEON",
+        _ => "other",
+    }
 }

@@ -85,8 +85,8 @@ impl Grid {
     }
 }
 
-/// How far the liver's box is grown on every side before the next stage looks at it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// How far the liver's box is grown on every side before a network looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BoxMargin {
     /// Voxels of the scan within the slice.
@@ -119,7 +119,8 @@ pub struct Stage {
     pub threshold: f32,
     /// An object smaller than this, in millilitres, is none.
     pub least_volume_ml: f64,
-    /// How the object's box is grown for the next stage.
+    /// How the liver's box is grown before this stage looks at it; the localizer looks at whole slices.
+    #[serde(default)]
     pub margin: BoxMargin,
 }
 

@@ -9,10 +9,8 @@ use ndarray::{Array5, ArrayView5, Dimension};
 use crate::raunet::RaUnet;
 
 /// Runs networks through burn on the CPU (its `flex` backend).
-#[derive(Debug, Clone, Default)]
-pub struct BurnEngine {
-    device: Device,
-}
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BurnEngine;
 
 impl Engine for BurnEngine {
     fn name(&self) -> String {
@@ -20,7 +18,7 @@ impl Engine for BurnEngine {
     }
 
     fn load(&self, weights: &Weights) -> Result<Box<dyn Network>, EngineError> {
-        Ok(Box::new(RaUnet::new(weights, &self.device)))
+        Ok(Box::new(RaUnet::new(weights, &Device::default())))
     }
 }
 

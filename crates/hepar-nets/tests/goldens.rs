@@ -122,6 +122,25 @@ fn deviations(case: &Value, step: &Step) -> Vec<(f64, String)> {
     deviations
 }
 
+/// One tensor or more of every kind, by the end of its name.
+const KINDS: [&str; 15] = [
+    "conv1.conv.weight",
+    "norm1.gamma",
+    "norm2.beta",
+    "norm3.gamma",
+    ".conv1.weight",
+    ".conv2.weight",
+    ".conv3.weight",
+    ".conv3.bias",
+    "shortcut.weight",
+    "mask.a.weight",
+    "mask.b.weight",
+    "conv9.conv.weight",
+    "conv9.norm.gamma",
+    "output.weight",
+    "output.bias",
+];
+
 #[test]
 fn the_gradients_of_a_training_step_equal_pytorchs() {
     for case in golden("raunet_training.json") {
@@ -137,11 +156,39 @@ fn the_gradients_of_a_training_step_equal_pytorchs() {
         let (bound, typical) = if case["dims"] == 2 { (1e-3, 1e-4) } else { (2e-2, 1e-3) };
         assert!(deviations[0].0 <= bound, "{:?}", deviations[0]);
         assert!(deviations[deviations.len() / 2].0 <= typical);
+        for kind in KINDS {
+            let best = deviations.iter().rfind(|(_, name)| name.ends_with(kind) && !name.starts_with("norm of")).unwrap();
+            assert!(best.0 <= 1e-3, "{kind}: {best:?}");
+        }
         for name in case["gradients_that_are_zero"]["tensors"].as_array().unwrap() {
             let gradient = &step.gradients[name.as_str().unwrap()];
             assert!(gradient.iter().all(|v| v.abs() <= 5e-5), "{name}");
         }
     }
+}
+
+#[test]
+fn the_goldens_would_notice_the_silent_errors() {
+    for case in golden("raunet_silent_errors.json") {
+        for (error, change) in case["largest_change_of_the_output"].as_object().unwrap() {
+            assert!(change["sampled"].as_f64().unwrap() > 1e-4, "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_neither_output_nor_gradients() {
+    let case = golden("raunet_training.json").pop().unwrap();
+    let (config, shape) = (network(&case), shape(&case));
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let input = Array5::from_shape_vec(shape, values(&case["input"], shape)).unwrap();
+            let mut net = RaUnet::new(&generated(config), &Device::default());
+            (Network::forward(&mut net, input.view()).unwrap(), step(&case).gradients)
+        })
+    };
+    assert!(with(1) == with(3));
 }
 
 #[test]

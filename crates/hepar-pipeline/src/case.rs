@@ -114,8 +114,9 @@ impl Pipeline {
         watch: &dyn Watch,
         seconds: &mut Vec<(StageName, f64)>,
     ) -> Result<Option<ObjectMask>, PipelineError> {
+        let margin = self.liver.0.margin;
         let mut localizer = run(StageName::Localizer, &mut self.localizer);
-        let Some(region) = timed(seconds, StageName::Localizer, || localize(&mut localizer, scan, watch))? else {
+        let Some(region) = timed(seconds, StageName::Localizer, || localize(&mut localizer, scan, margin, watch))? else {
             return Ok(None);
         };
         let mut liver = run(StageName::Liver, &mut self.liver);
@@ -129,7 +130,7 @@ impl Pipeline {
         watch: &dyn Watch,
         seconds: &mut Vec<(StageName, f64)>,
     ) -> Result<Option<ObjectMask>, PipelineError> {
-        let margin = self.liver.0.margin;
+        let margin = self.tumour.0.margin;
         let mut tumour = run(StageName::Tumour, &mut self.tumour);
         timed(seconds, StageName::Tumour, || segment_tumour(&mut tumour, scan, liver, margin, watch))
     }

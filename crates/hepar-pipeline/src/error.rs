@@ -23,6 +23,17 @@ pub enum PipelineError {
         /// The engine's reason.
         source: EngineError,
     },
+    /// The part of the scan that a stage is to look at has more voxels on its grid than fit the memory.
+    #[error(
+        "the {stage} network would have to look at slices of {} × {} voxels, for which there is not enough memory. \
+        Is the scan's voxel spacing right?", slice[1], slice[0]
+    )]
+    TooLarge {
+        /// The stage.
+        stage: StageName,
+        /// Voxels of a slice of its grid, `[j, i]`.
+        slice: [usize; 2],
+    },
     /// The watch called the case off.
     #[error("the case was cancelled")]
     Cancelled,

@@ -1,5 +1,6 @@
 //! Stage 1: where the liver is.
 
+use hepar_model::stage::BoxMargin;
 use hepar_volume::{Connectivity, Volume, VoxelBox, largest_component};
 use ndarray::{Array3, Axis, Zip};
 
@@ -12,14 +13,15 @@ use crate::watch::Watch;
 /// The part of a `scan` in canonical orientation, in Hounsfield units, that stage 2 is to look at.
 ///
 /// On the stage's grid over the whole scan, the largest 26-connected component of what passes the threshold is the
-/// liver; its box, taken back to the scan's voxels by its outer faces, is grown by the stage's margin. `None` when
-/// there is none, or it is smaller than the stage's least volume.
+/// liver; its box, taken back to the scan's voxels by its outer faces, is grown by `margin` (that of the liver
+/// stage). `None` when there is none, or it is smaller than the stage's least volume.
 ///
 /// # Errors
 /// When the network fails or the watch cancels.
 pub fn localize(
     run: &mut StageRun<'_>,
     scan: &Volume<i16>,
+    margin: BoxMargin,
     watch: &dyn Watch,
 ) -> Result<Option<VoxelBox>, PipelineError> {
     let stage = run.stage;
@@ -37,5 +39,5 @@ pub fn localize(
         return Ok(None);
     }
     let bounds = VoxelBox::around(liver.view(), |&inside| inside);
-    Ok(bounds.map(|bounds| grown(&frame.to_scan(&bounds), stage.margin, scan.geometry())))
+    Ok(bounds.map(|bounds| grown(&frame.to_scan(&bounds), margin, scan.geometry())))
 }

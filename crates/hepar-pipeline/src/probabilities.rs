@@ -14,6 +14,9 @@ use crate::vote::Votes;
 use crate::watch::{Progress, Watch};
 use crate::windows::windows;
 
+/// Voxels of a window's depth of slices beyond which a scan is refused; no body at any of the grids in use comes near.
+const LARGEST_SLAB: usize = 1 << 29;
+
 /// Windows of a planar network that go through it together. A window of a spatial one is work enough by itself.
 const PLANAR_BATCH: usize = 8;
 
@@ -49,6 +52,7 @@ impl StageRun<'_> {
         sink: &mut dyn FnMut(usize, ArrayView2<'_, f32>),
     ) -> Result<(), PipelineError> {
         let frame = Frame::new(self.stage, scan.geometry(), region);
+        self.check_size(&frame)?;
         let mut back = BackToScan::new(&frame);
         self.grid_probabilities(scan, &frame, skip, watch, &mut |k, slice| back.take(k, slice, sink))
     }
@@ -67,6 +71,7 @@ impl StageRun<'_> {
     ) -> Result<(), PipelineError> {
         let (patch, step, shape) = (self.stage.patch, self.stage.step(), frame.shape());
         let padded = frame.padded_shape(patch);
+        self.check_size(frame)?;
         let is_wanted = |start: &[usize; 3]| {
             let end = std::array::from_fn(|axis| start[axis] + patch[axis]);
             frame.dependents(*start, end).is_some_and(|voxels| !skip(&voxels))
@@ -93,6 +98,17 @@ impl StageRun<'_> {
         Ok(())
     }
 
+    /// Refuses a frame of which a window's depth of slices does not fit the memory.
+    fn check_size(&self, frame: &Frame) -> Result<(), PipelineError> {
+        let [_, height, width] = frame.padded_shape(self.stage.patch);
+        let voxels = height.checked_mul(width).and_then(|slice| slice.checked_mul(self.stage.patch[0]));
+        if voxels.is_none_or(|voxels| voxels > LARGEST_SLAB) {
+            let [_, height, width] = frame.shape();
+            return Err(PipelineError::TooLarge { stage: self.name, slice: [height, width] });
+        }
+        Ok(())
+    }
+
     /// Runs the network on N × 1 × D × H × W values; the probabilities have the same shape.
     fn forward(&mut self, input: Array5<f32>) -> Result<Array5<f32>, PipelineError> {
         let failed = |source| PipelineError::Engine { stage: self.name, source };
@@ -100,6 +116,10 @@ impl StageRun<'_> {
         if output.dim() != input.dim() {
             let shapes = format!("it made {:?} of an input of {:?}", output.shape(), input.shape());
             return Err(failed(EngineError::Failed(shapes)));
+        }
+        // A comparison with NaN is false: without this, a broken engine would find no liver.
+        if output.iter().any(|probability| !probability.is_finite()) {
+            return Err(failed(EngineError::Failed("it made probabilities that are no numbers".into())));
         }
         Ok(output)
     }

@@ -16,8 +16,8 @@ use crate::phantom::PhantomFiles;
 use crate::segment::{Options, Segmenter};
 use crate::watch::Listener;
 
-/// The first seed of demonstrations; those of training are smaller, so that no demonstration was trained on.
-pub const FIRST_SEED: u64 = 1_000_000;
+/// The first seed of demonstrations; those of training begin at 1,000,000, so that no demonstration was trained on.
+pub const FIRST_SEED: u64 = 1;
 
 /// A demonstration whose files can be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::fakes::*;
 use hepar_model::bundle::{Bundle, sha256};
 use hepar_model::engine::{Engine, EngineError, Network};
-use hepar_model::generated::{Gains, generated};
+use hepar_model::generated::generated;
 use hepar_model::stage::{Grid, Stage, StageName};
 use hepar_model::topology::{Dimensions, NetworkConfig};
 use hepar_model::weights::{Precision, Weights};
@@ -304,8 +304,18 @@ fn an_engine_that_fails_names_its_stage() {
     let error = pipeline(short).segment(&phantom().0, &ALL, &Unwatched).unwrap_err();
     assert_eq!(error.to_string(), "the localizer network did not run");
     let nan = |input: ndarray::ArrayView5<'_, f32>| input.map(|_| f32::NAN);
-    let result = pipeline(nan).segment(&phantom().0, &ALL, &Unwatched).unwrap();
-    assert_eq!(result.findings.outcome, Outcome::NoLiver);
+    let error = pipeline(nan).segment(&phantom().0, &ALL, &Unwatched).unwrap_err();
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("no numbers"), "{error}");
+}
+
+#[test]
+fn a_scan_of_kilometres_is_refused_before_memory_runs_out() {
+    let geometry = canonical([4, 40, 40], [3.0, 20_000.0, 20_000.0]);
+    let (scan, liver) = (Volume::filled(geometry.clone(), 100), Volume::filled(geometry, 1));
+    let stages = [localizer(), crate::fakes::liver(), Stage { grid: Grid::Spacing { mm: [2.0, 1.0, 1.0] }, ..tumour() }];
+    let request = Request { last: LastStage::Tumour, liver: Some(&liver) };
+    let error = pipeline_of(stages, pointwise).segment(&scan, &request, &Unwatched).unwrap_err();
+    assert!(error.to_string().contains("voxel spacing right?"), "{error}");
 }
 
 #[test]
@@ -360,7 +370,7 @@ impl Engine for FakeEngine {
 fn a_pipeline_is_loaded_from_a_bundle() {
     let bytes = |dimensions| {
         let config = NetworkConfig::new(dimensions, [4; 6]).unwrap();
-        generated(config, Gains { inner: 1.0, output: 1.0 }).to_safetensors(Precision::Full).unwrap()
+        generated(config).to_safetensors(Precision::Full).unwrap()
     };
     let (planar, spatial) = (bytes(Dimensions::Planar), bytes(Dimensions::Spatial));
     let stage = |name: &str, network: &str, bytes: &[u8], grid: &str, patch: &str, threshold: f32| {
