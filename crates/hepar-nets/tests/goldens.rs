@@ -157,7 +157,8 @@ fn the_gradients_of_a_training_step_equal_pytorchs() {
         assert!(deviations[0].0 <= bound, "{:?}", deviations[0]);
         assert!(deviations[deviations.len() / 2].0 <= typical);
         for kind in KINDS {
-            let best = deviations.iter().rfind(|(_, name)| name.ends_with(kind) && !name.starts_with("norm of")).unwrap();
+            let best =
+                deviations.iter().rfind(|(_, name)| name.ends_with(kind) && !name.starts_with("norm of")).unwrap();
             assert!(best.0 <= 1e-3, "{kind}: {best:?}");
         }
         for name in case["gradients_that_are_zero"]["tensors"].as_array().unwrap() {

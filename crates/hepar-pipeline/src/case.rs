@@ -116,7 +116,8 @@ impl Pipeline {
     ) -> Result<Option<ObjectMask>, PipelineError> {
         let margin = self.liver.0.margin;
         let mut localizer = run(StageName::Localizer, &mut self.localizer);
-        let Some(region) = timed(seconds, StageName::Localizer, || localize(&mut localizer, scan, margin, watch))? else {
+        let Some(region) = timed(seconds, StageName::Localizer, || localize(&mut localizer, scan, margin, watch))?
+        else {
             return Ok(None);
         };
         let mut liver = run(StageName::Liver, &mut self.liver);

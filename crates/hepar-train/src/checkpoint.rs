@@ -1,26 +1,44 @@
 //! The run folder: what it takes to go on after a stop at any time.
 //!
-//! `config.toml`, `log.csv`, `last/` (weights, optimiser, state) and `best/` (weights and their score).
+//! `config.toml`, `log.csv`, `last/` (weights, optimiser, state) and `best/` (weights, their score and configuration).
 
 use std::fmt::Display;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use hepar_formats::write_atomically;
+use hepar_model::bundle::sha256;
 use hepar_model::stage::StageName;
 use hepar_model::weights::{Precision, Weights};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
+use crate::lock::RunLock;
 use crate::schedule::Plateau;
 
 /// The version of the checkpoints that this program reads and writes.
 const SCHEMA: u32 = 1;
 
+/// Folder of the last checkpoint.
+const LAST: &str = "last";
+
+/// Folder of the best weights.
+const BEST: &str = "best";
+
 /// File of the weights, in full precision, in `last` and `best`.
-pub(crate) const WEIGHTS_FILE: &str = "weights.safetensors";
+const WEIGHTS_FILE: &str = "weights.safetensors";
+
+/// File of the configuration, in the run folder and in `best`.
+const CONFIG_FILE: &str = "config.toml";
+
+/// File of the state in `last`.
+const STATE_FILE: &str = "state.json";
+
+/// File of the score in `best`.
+const SCORE_FILE: &str = "score.json";
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,12 +54,27 @@ pub(crate) struct State {
     pub best: Option<f64>,
     /// Running mean of the loss.
     pub smoothed_loss: Option<f64>,
+    /// Loss and learning rate of the last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<(f32, f64)>,
     /// Seconds of training so far.
     pub seconds: f64,
     /// Step of the last validation; 0 when there was none.
     pub validated: u64,
     /// Fingerprint of the cases.
     pub cases: String,
+}
+
+/// What is known of the best weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BestScore {
+    schema: u32,
+    /// Steps after which the weights were validated.
+    step: u64,
+    dice_per_case: Option<f64>,
+    /// SHA-256 of the weights' file.
+    weights: String,
 }
 
 /// A checkpoint that was found.
@@ -54,67 +87,104 @@ pub(crate) struct Checkpoint {
     pub optimizer: PathBuf,
 }
 
-/// A folder with the files of one run.
+/// A folder with the files of one run, which a training may be writing: it is only read.
 #[derive(Debug, Clone)]
 pub(crate) struct RunFolder(PathBuf);
+
+/// A run folder that nobody else writes.
+#[derive(Debug)]
+pub(crate) struct OwnFolder {
+    folder: RunFolder,
+    _lock: RunLock,
+}
 
 impl State {
     /// The state of a run that has not begun.
     pub fn new(cases: String) -> Self {
-        let plateau = Plateau::default();
-        Self { schema: SCHEMA, step: 0, plateau, best: None, smoothed_loss: None, seconds: 0.0, validated: 0, cases }
+        Self {
+            schema: SCHEMA,
+            step: 0,
+            plateau: Plateau::default(),
+            best: None,
+            smoothed_loss: None,
+            latest: None,
+            seconds: 0.0,
+            validated: 0,
+            cases,
+        }
     }
 }
 
 impl RunFolder {
-    /// The folder at `path`, made if it is not there, after an interrupted change of checkpoints has been finished.
-    pub fn open(path: &Path) -> Result<Self, TrainError> {
-        let folder = Self(path.to_owned());
-        fs::create_dir_all(path).map_err(|e| problem(path, &e))?;
-        let (last, new, old) = (folder.last(), folder.0.join(".last.new"), folder.0.join(".last.old"));
-        // `last` is only ever missing between the two renames of `save`, when `new` is complete.
-        if !last.exists() && old.exists() && new.exists() {
-            fs::rename(&new, &last).map_err(|e| problem(&last, &e))?;
-        }
-        for leftover in [new, old] {
-            remove(&leftover)?;
-        }
-        Ok(folder)
-    }
-
     /// The folder of a run that exists.
     pub fn existing(path: &Path) -> Result<Self, TrainError> {
-        if !path.join("config.toml").exists() {
+        if !path.join(CONFIG_FILE).exists() {
             return Err(problem(path, &"there is no config.toml: it is no folder of a run"));
         }
-        Self::open(path)
-    }
-
-    /// The log's path.
-    pub fn log(&self) -> PathBuf {
-        self.0.join("log.csv")
-    }
-
-    fn last(&self) -> PathBuf {
-        self.0.join("last")
-    }
-
-    fn config_path(&self) -> PathBuf {
-        self.0.join("config.toml")
+        Ok(Self(path.to_owned()))
     }
 
     /// The configuration of the run in the folder.
     pub fn config(&self) -> Result<TrainConfig, TrainError> {
-        let path = self.config_path();
-        let text = fs::read_to_string(&path).map_err(|e| problem(&path, &e))?;
-        // Every field stands in the file, so the stage does not matter.
-        Ok(TrainConfig::from_toml(StageName::Liver, &text)?)
+        read_config(&self.0.join(CONFIG_FILE))
     }
 
-    /// The weights to hand out: the best that were validated, or else the last.
-    pub fn weights_to_export(&self) -> PathBuf {
-        let best = self.0.join("best").join(WEIGHTS_FILE);
-        if best.exists() { best } else { self.last().join(WEIGHTS_FILE) }
+    /// The bytes of the weights to hand out: of the best that were validated, or else of the last.
+    ///
+    /// # Errors
+    /// When there are none, or the best are not of the run that `config.toml` describes.
+    pub fn weights_to_export(&self) -> Result<Vec<u8>, TrainError> {
+        if let Some(best) = self.current(BEST) {
+            return self.best_weights(&best);
+        }
+        let last = self.current(LAST).ok_or_else(|| problem(&self.0, &"the run has no checkpoint yet"))?;
+        read(&last.join(WEIGHTS_FILE))
+    }
+
+    fn best_weights(&self, best: &Path) -> Result<Vec<u8>, TrainError> {
+        let weights = read(&best.join(WEIGHTS_FILE))?;
+        let score: BestScore = read_json(&best.join(SCORE_FILE))?;
+        if score.weights != sha256(&weights) {
+            return Err(problem(best, &"the weights are not those of score.json"));
+        }
+        match difference(&read_config(&best.join(CONFIG_FILE))?, &self.config()?)? {
+            Some(field) => Err(problem(best, &format!("the weights are of a run with another {field}"))),
+            None => Ok(weights),
+        }
+    }
+
+    /// The folder `name` as it is, or as it was before a change that is going on or was interrupted.
+    fn current(&self, name: &str) -> Option<PathBuf> {
+        let [now, _, old] = self.versions(name);
+        [now, old].into_iter().find(|path| path.exists())
+    }
+
+    /// Where the folder `name` lies, and while it is changed its new and its old contents.
+    fn versions(&self, name: &str) -> [PathBuf; 3] {
+        [self.0.join(name), self.0.join(format!(".{name}.new")), self.0.join(format!(".{name}.old"))]
+    }
+}
+
+impl OwnFolder {
+    /// The folder at `path`, made if it is not there, after an interrupted change of checkpoints has been finished.
+    ///
+    /// # Errors
+    /// When another training has it, or it cannot be written.
+    pub fn open(path: &Path) -> Result<Self, TrainError> {
+        fs::create_dir_all(path).map_err(|e| problem(path, &e))?;
+        let own = Self { folder: RunFolder(path.to_owned()), _lock: RunLock::take(path)? };
+        own.repair(LAST)?;
+        own.repair(BEST)?;
+        Ok(own)
+    }
+
+    /// The log's path.
+    pub fn log(&self) -> PathBuf {
+        self.path("log.csv")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.0.join(name)
     }
 
     /// The checkpoint to go on from; `None` when the run has none yet.
@@ -122,31 +192,34 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be read, or it is of a run with another configuration or other cases.
     pub fn resume(&self, config: &TrainConfig, cases: &str) -> Result<Option<Checkpoint>, TrainError> {
-        let last = self.last();
+        let last = self.path(LAST);
         if !last.exists() {
             return Ok(None);
         }
-        if let Some(field) = difference(&self.config()?, config)? {
-            return Err(TrainError::OtherConfig { path: self.0.clone(), field });
+        let root = || self.folder.0.clone();
+        if let Some(field) = difference(&self.folder.config()?, config)? {
+            return Err(TrainError::OtherConfig { path: root(), field });
         }
-        let path = last.join("state.json");
-        let bytes = fs::read(&path).map_err(|e| problem(&path, &e))?;
-        let state: State = serde_json::from_slice(&bytes).map_err(|e| problem(&path, &e))?;
+        let path = last.join(STATE_FILE);
+        let state: State = read_json(&path)?;
         if state.schema != SCHEMA {
             return Err(problem(&path, &format!("schema {} is not {SCHEMA}", state.schema)));
         }
         if state.cases != cases {
-            return Err(TrainError::OtherData(self.0.clone()));
+            return Err(TrainError::OtherData(root()));
         }
-        let path = last.join(WEIGHTS_FILE);
-        let bytes = fs::read(&path).map_err(|e| problem(&path, &e))?;
-        let weights = Weights::from_safetensors(config.network()?, &bytes)?;
+        let weights = Weights::from_safetensors(config.network()?, &read(&last.join(WEIGHTS_FILE))?)?;
         Ok(Some(Checkpoint { state, weights, optimizer: last.join("optimizer.bpk") }))
     }
 
-    /// Writes `config.toml`.
-    pub fn write_config(&self, config: &TrainConfig) -> Result<(), TrainError> {
-        write(&self.config_path(), config.to_toml()?.as_bytes())
+    /// Writes `config.toml`, when the run begins or goes on.
+    ///
+    /// What an earlier run left as its best is removed when there is no checkpoint: it is not of this run.
+    pub fn begin(&self, config: &TrainConfig) -> Result<(), TrainError> {
+        if !self.path(LAST).exists() {
+            remove(&self.path(BEST))?;
+        }
+        write(&self.path(CONFIG_FILE), config.to_toml()?.as_bytes())
     }
 
     /// Replaces the last checkpoint; a stop at any time leaves the old one or the new one.
@@ -158,26 +231,49 @@ impl RunFolder {
         weights: &Weights,
         optimizer: impl FnOnce(&Path) -> Result<(), String>,
     ) -> Result<(), TrainError> {
-        let (last, new, old) = (self.last(), self.0.join(".last.new"), self.0.join(".last.old"));
+        let weights = weights.to_safetensors(Precision::Full)?;
+        self.replace(LAST, |new| {
+            write(&new.join(WEIGHTS_FILE), &weights)?;
+            optimizer(&new.join("optimizer.bpk")).map_err(|e| problem(new, &e))?;
+            write_json(&new.join(STATE_FILE), state)
+        })
+    }
+
+    /// Replaces the best weights, as [`OwnFolder::save`] does the last.
+    pub fn save_best(&self, config: &TrainConfig, state: &State, weights: &Weights) -> Result<(), TrainError> {
+        let bytes = weights.to_safetensors(Precision::Full)?;
+        let (step, dice_per_case) = (state.step, state.best);
+        let score = BestScore { schema: SCHEMA, step, dice_per_case, weights: sha256(&bytes) };
+        let config = config.to_toml()?;
+        self.replace(BEST, |new| {
+            write(&new.join(WEIGHTS_FILE), &bytes)?;
+            write(&new.join(CONFIG_FILE), config.as_bytes())?;
+            write_json(&new.join(SCORE_FILE), &score)
+        })
+    }
+
+    /// Puts a folder that `fill` fills in the place of the folder `name`.
+    fn replace(&self, name: &str, fill: impl FnOnce(&Path) -> Result<(), TrainError>) -> Result<(), TrainError> {
+        let [now, new, old] = self.folder.versions(name);
         remove(&new)?;
         fs::create_dir(&new).map_err(|e| problem(&new, &e))?;
-        write(&new.join(WEIGHTS_FILE), &weights.to_safetensors(Precision::Full)?)?;
-        optimizer(&new.join("optimizer.bpk")).map_err(|e| problem(&new, &e))?;
-        write(&new.join("state.json"), json(state, &new)?.as_bytes())?;
-        if last.exists() {
-            fs::rename(&last, &old).map_err(|e| problem(&last, &e))?;
+        fill(&new)?;
+        if now.exists() {
+            fs::rename(&now, &old).map_err(|e| problem(&now, &e))?;
         }
-        fs::rename(&new, &last).map_err(|e| problem(&last, &e))?;
+        fs::rename(&new, &now).map_err(|e| problem(&now, &e))?;
         remove(&old)
     }
 
-    /// Replaces the best weights.
-    pub fn save_best(&self, state: &State, weights: &Weights) -> Result<(), TrainError> {
-        let best = self.0.join("best");
-        fs::create_dir_all(&best).map_err(|e| problem(&best, &e))?;
-        write(&best.join(WEIGHTS_FILE), &weights.to_safetensors(Precision::Full)?)?;
-        let score = serde_json::json!({ "schema": SCHEMA, "step": state.step, "dice_per_case": state.best });
-        write(&best.join("score.json"), json(&score, &best)?.as_bytes())
+    /// Finishes an interrupted [`OwnFolder::replace`].
+    fn repair(&self, name: &str) -> Result<(), TrainError> {
+        let [now, new, old] = self.folder.versions(name);
+        // The folder is only ever missing between the two renames, when the new one is complete.
+        if !now.exists() && old.exists() {
+            fs::rename(if new.exists() { &new } else { &old }, &now).map_err(|e| problem(&now, &e))?;
+        }
+        remove(&new)?;
+        remove(&old)
     }
 }
 
@@ -192,8 +288,23 @@ fn difference(before: &TrainConfig, now: &TrainConfig) -> Result<Option<String>,
     Ok(fields.into_iter().find(|field| before.get(*field) != now.get(*field)).cloned())
 }
 
-fn json(value: &impl Serialize, path: &Path) -> Result<String, TrainError> {
-    serde_json::to_string_pretty(value).map_err(|e| problem(path, &e))
+fn read_config(path: &Path) -> Result<TrainConfig, TrainError> {
+    let text = fs::read_to_string(path).map_err(|e| problem(path, &e))?;
+    // Every field stands in the file, so the stage does not matter.
+    Ok(TrainConfig::from_toml(StageName::Liver, &text)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TrainError> {
+    fs::read(path).map_err(|e| problem(path, &e))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+    serde_json::from_slice(&read(path)?).map_err(|e| problem(path, &e))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| problem(path, &e))?;
+    write(path, text.as_bytes())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
@@ -202,7 +313,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
 
 fn remove(folder: &Path) -> Result<(), TrainError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(problem(folder, &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(problem(folder, &error)),
         _ => Ok(()),
     }
 }
@@ -227,21 +338,61 @@ mod tests {
         assert_eq!(difference(&config, &held_out).unwrap().as_deref(), Some("fold"));
     }
 
+    /// Makes the folder `name` in `root`, with a file that says `text`.
+    fn make(root: &Path, name: &str, text: &str) {
+        fs::create_dir(root.join(name)).unwrap();
+        fs::write(root.join(name).join(STATE_FILE), text).unwrap();
+    }
+
+    fn names(root: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(root).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     #[test]
     fn a_stop_between_the_renames_loses_nothing_and_half_a_checkpoint_is_dropped() {
-        let root = tempfile::tempdir().unwrap();
-        let make = |name: &str, text: &str| {
-            fs::create_dir(root.path().join(name)).unwrap();
-            fs::write(root.path().join(name).join("state.json"), text).unwrap();
-        };
-        let read = || fs::read_to_string(root.path().join("last/state.json")).unwrap();
-        make(".last.old", "first");
-        make(".last.new", "second");
-        RunFolder::open(root.path()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let read = || fs::read_to_string(root.join("last/state.json")).unwrap();
+        make(root, ".last.old", "first");
+        make(root, ".last.new", "second");
+        drop(OwnFolder::open(root).unwrap());
         assert_eq!(read(), "second");
-        make(".last.new", "half");
-        RunFolder::open(root.path()).unwrap();
+        make(root, ".last.new", "half");
+        drop(OwnFolder::open(root).unwrap());
         assert_eq!(read(), "second");
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        assert_eq!(names(root), ["last"]);
+    }
+
+    #[test]
+    fn who_only_reads_a_run_changes_nothing_even_while_a_checkpoint_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::write(root.join(CONFIG_FILE), TrainConfig::preset(StageName::Liver).to_toml().unwrap()).unwrap();
+        make(root, ".last.old", "first");
+        make(root, ".last.new", "half");
+        fs::write(root.join(".last.old").join(WEIGHTS_FILE), b"weights").unwrap();
+        let before = names(root);
+        assert_eq!(RunFolder::existing(root).unwrap().weights_to_export().unwrap(), b"weights");
+        assert_eq!(names(root), before);
+    }
+
+    #[test]
+    fn numbers_of_a_checkpoint_come_back_with_the_same_bits() {
+        for n in 1..2000 {
+            let numbers =
+                State { smoothed_loss: Some(1.0 / f64::from(n)), seconds: 1e5 / 7.0, ..State::new("".into()) };
+            let text = serde_json::to_string(&numbers).unwrap();
+            assert_eq!(serde_json::from_str::<State>(&text).unwrap(), numbers);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_without_the_loss_of_its_last_step_can_be_read() {
+        let text = r#"{"schema":1,"step":100,"plateau":{"falls":0,"stalled":0},"best":null,"smoothed_loss":0.5,
+            "seconds":1.5,"validated":0,"cases":""}"#;
+        assert_eq!(serde_json::from_str::<State>(text).unwrap().latest, None);
     }
 }

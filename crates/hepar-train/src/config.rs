@@ -4,6 +4,9 @@ use hepar_model::stage::{BoxMargin, Grid, Stage, StageName, Window};
 use hepar_model::topology::{Dimensions, NetworkConfig};
 use serde::{Deserialize, Serialize};
 
+#[cfg(doc)]
+use crate::dataset::PatientId;
+
 /// Everything that decides a training run, apart from the data itself.
 ///
 /// The same configuration and data give the same network on the same machine.
@@ -30,9 +33,9 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// From which everything random is drawn.
     pub seed: u64,
-    /// Into how many folds patients are divided.
+    /// Into how many folds patients are divided, 1..=1000; a patient's fold depends on this number and the patient alone.
     pub folds: usize,
-    /// The fold that is held out for validation, from 0; none: all patients are trained on and nothing is validated.
+    /// The fold that is held out for validation, 0..folds; none: all patients are trained on and nothing is validated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fold: Option<usize>,
     /// Synthetic cases that join the real ones.
@@ -45,7 +48,9 @@ pub struct TrainConfig {
     /// Cases, and folders of cases, that were cropped in plane: not used for the localizer, which sees whole slices.
     #[serde(default)]
     pub cropped: Vec<String>,
-    /// Patients that must never be trained on, by the name of any of their cases.
+    /// Patients that are neither trained on nor held out, by the name of any of their cases.
+    ///
+    /// The patient who is kept for tests, [`PatientId::kept_for_tests`], need not be named: no run uses this one.
     #[serde(default)]
     pub exclude: Vec<String>,
     /// Share of a window that its neighbour covers too, `[d, h, w]`, in validation and in the exported stage.
@@ -252,7 +257,7 @@ impl TrainConfig {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.stage_table("", "").config().map_err(|e| ConfigError::Value(e.to_string()))?;
         let problem =
-            self.sampling_problem().or_else(|| self.running_problem()).or_else(|| self.augmentation.problem());
+            self.sampling_problem().or_else(|| self.running_problem()).or_else(|| self.augmentation_problem());
         problem.map_or(Ok(()), |text| Err(ConfigError::Value(text)))
     }
 
@@ -292,6 +297,9 @@ impl TrainConfig {
         if self.validate_every == 0 || self.checkpoint_every == 0 {
             return Some("validate_every and checkpoint_every must be at least 1".into());
         }
+        if !(1..=1000).contains(&self.folds) {
+            return Some(format!("folds = {} leaves 1..=1000", self.folds));
+        }
         if self.fold.is_some_and(|fold| self.folds < 2 || fold >= self.folds) {
             return Some(format!("fold {:?} does not exist among {} folds (from 0)", self.fold, self.folds));
         }
@@ -307,5 +315,15 @@ impl TrainConfig {
             }
             _ => None,
         }
+    }
+    fn augmentation_problem(&self) -> Option<String> {
+        let Augmentation { tilt_degrees, thick_slices, translation, .. } = self.augmentation;
+        let of_others = match self.dimensions() {
+            Dimensions::Planar => [("tilt_degrees", tilt_degrees), ("thick_slices", thick_slices)].to_vec(),
+            Dimensions::Spatial => vec![("translation", translation)],
+        };
+        let idle = of_others.into_iter().find(|(_, value)| *value != 0.0);
+        let idle = idle.map(|(name, value)| format!("{name} = {value} has no meaning for the {} stage", self.stage));
+        idle.or_else(|| self.augmentation.problem())
     }
 }

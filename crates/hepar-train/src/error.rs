@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use hepar_formats::ReadError;
+use hepar_metrics::ShapeMismatch;
 use hepar_model::engine::EngineError;
 use hepar_model::weights::WeightsError;
 use hepar_pipeline::PipelineError;
@@ -49,12 +50,23 @@ pub enum DataError {
         source: io::Error,
     },
     /// A line of such a table is not understood.
-    #[error("line {line} of {} does not name an index and a volume", path.display())]
+    #[error("line {line} of {} does not name an index and a volume, or numbers as slope and intercept", path.display())]
     TableLine {
         /// The table.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
+    },
+    /// Nothing tells how the bytes of a file of slices become Hounsfield units.
+    #[error(
+        "the brightness of {} is unknown: add the columns slope and intercept to {} (HU = slope · stored + intercept)",
+        file.display(), table.display()
+    )]
+    Calibration {
+        /// The file.
+        file: PathBuf,
+        /// The table beside it.
+        table: PathBuf,
     },
     /// A file of slices is broken.
     #[error("read the slices {}: {problem}", path.display())]
@@ -68,31 +80,36 @@ pub enum DataError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Scan and labels lie on different grids.
-    #[error("the labels of {case} are not on the grid of its scan ({labels:?} and {image:?} voxels)")]
+    #[error(
+        "the labels {} are not on the grid of their scan {} ({labels_shape:?} and {image_shape:?} voxels)",
+        labels.display(), image.display()
+    )]
     Grids {
-        /// The case.
-        case: String,
+        /// File of the scan.
+        image: PathBuf,
+        /// File of the labels.
+        labels: PathBuf,
         /// Voxels of the scan, `[k, j, i]`.
-        image: [usize; 3],
+        image_shape: [usize; 3],
         /// Voxels of the labels, `[k, j, i]`.
-        labels: [usize; 3],
+        labels_shape: [usize; 3],
     },
     /// A label is none of 0, 1 and 2.
-    #[error("the labels of {case} hold {label}; 0 is background, 1 liver, 2 tumour")]
+    #[error("the labels {} hold {label}; 0 is background, 1 liver, 2 tumour", labels.display())]
     Label {
-        /// The case.
-        case: String,
+        /// File of the labels.
+        labels: PathBuf,
         /// The first such label.
         label: u8,
     },
     /// A case has no liver.
-    #[error("the labels of {0} hold no liver: take the case out of the data, or name it in exclude")]
-    NoLiver(String),
+    #[error("the labels {} hold no liver: take the case out of the data, or name it in exclude", .0.display())]
+    NoLiver(PathBuf),
     /// Nothing is left to train on.
     #[error("no case is left to train the {0} stage on: {1}")]
     NothingToTrainOn(&'static str, &'static str),
     /// The held-out fold has no case.
-    #[error("fold {fold} of {folds} holds no case: take fewer folds")]
+    #[error("fold {fold} of {folds} holds no case: take another fold, or fewer folds")]
     EmptyFold {
         /// The fold.
         fold: usize,
@@ -162,7 +179,10 @@ pub enum TrainError {
     /// The validation did not run.
     #[error("validate: {0}")]
     Validation(#[from] PipelineError),
-    /// The thread that makes samples has died.
-    #[error("the thread that makes samples has ended early")]
-    Loader,
+    /// What was found cannot be compared with the truth.
+    #[error("validate: {0}")]
+    Comparison(#[from] ShapeMismatch),
+    /// The thread that makes samples has died; the text is its last word.
+    #[error("make samples: {0}")]
+    Loader(String),
 }

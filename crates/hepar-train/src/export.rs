@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use hepar_model::bundle::sha256;
 use hepar_model::stage::Stage;
 use hepar_model::weights::{Precision, Weights};
-use sha2::{Digest, Sha256};
 
-use crate::checkpoint::{RunFolder, problem};
+use crate::checkpoint::RunFolder;
 use crate::error::TrainError;
 
 /// A trained stage, ready to be put into a model's folder.
@@ -20,16 +20,15 @@ pub struct ExportedStage {
 
 /// The stage that the run in the folder `run` has trained: its best weights when it validated, or else its last.
 ///
+/// The folder is only read: a training may go on in it meanwhile.
+///
 /// # Errors
-/// When the folder holds no run, or no checkpoint yet.
+/// When the folder holds no run, or no checkpoint yet, or its best weights are of another run.
 pub fn export_stage(run: &Path) -> Result<ExportedStage, TrainError> {
     let folder = RunFolder::existing(run)?;
     let config = folder.config()?;
-    let path = folder.weights_to_export();
-    let stored = std::fs::read(&path).map_err(|e| problem(&path, &e))?;
-    let weights = Weights::from_safetensors(config.network()?, &stored)?;
+    let weights = Weights::from_safetensors(config.network()?, &folder.weights_to_export()?)?;
     let bytes = weights.to_safetensors(Precision::Half)?;
-    let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    let stage = config.stage_table(&format!("{}.safetensors", config.stage), &sha256);
+    let stage = config.stage_table(&format!("{}.safetensors", config.stage), &sha256(&bytes));
     Ok(ExportedStage { stage, bytes })
 }

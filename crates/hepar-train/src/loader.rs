@@ -1,9 +1,12 @@
 //! Batches made while the network computes.
 
+use std::any::Any;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
+use crate::error::TrainError;
 use crate::sample::Sampler;
 
 /// Batches that wait at most; each is two arrays of the batch's size.
@@ -20,6 +23,10 @@ pub(crate) struct Batch {
     pub target: Vec<f32>,
 }
 
+/// Batches in the order of their steps, or why there is none.
+#[derive(Debug)]
+pub(crate) struct Batches(Receiver<Result<Batch, String>>);
+
 impl Batch {
     /// The batch of step `step`, from 0.
     pub fn make(sampler: &Sampler<'_>, step: u64, size: usize) -> Self {
@@ -34,22 +41,61 @@ impl Batch {
     }
 }
 
-/// Makes the batches of `steps`, in order, on a thread of its own, a few ahead of who takes them.
+impl Batches {
+    /// The batch of the next step.
+    ///
+    /// # Errors
+    /// [`TrainError::Loader`] when it could not be made, or there are no more steps.
+    pub fn next(&self) -> Result<Batch, TrainError> {
+        self.0.recv().unwrap_or_else(|_| Err("no step is left".into())).map_err(TrainError::Loader)
+    }
+}
+
+/// Calls `make` for `steps`, in order, on a thread of its own, a few ahead of who takes the batches.
 ///
-/// The thread ends with the last step, or when the receiver is dropped.
-pub(crate) fn prefetch<'scope, 'env>(
-    scope: &'scope Scope<'scope, 'env>,
-    sampler: &'env Sampler<'env>,
+/// The thread ends with the last step, when the batches are dropped, or when `make` panics; the panic arrives as an error
+/// in the place of its batch.
+pub(crate) fn prefetch<'scope>(
+    scope: &'scope Scope<'scope, '_>,
     steps: Range<u64>,
-    size: usize,
-) -> Receiver<Batch> {
-    let (sender, receiver): (SyncSender<Batch>, _) = sync_channel(PREFETCHED);
+    make: impl Fn(u64) -> Batch + Send + 'scope,
+) -> Batches {
+    let (sender, receiver): (SyncSender<Result<Batch, String>>, _) = sync_channel(PREFETCHED);
     scope.spawn(move || {
         for step in steps {
-            if sender.send(Batch::make(sampler, step, size)).is_err() {
+            // What `make` borrows is only read, so a panic leaves nothing half done that anyone would see.
+            let batch = catch_unwind(AssertUnwindSafe(|| make(step))).map_err(|panic| said(panic.as_ref()));
+            let is_last = batch.is_err();
+            if sender.send(batch).is_err() || is_last {
                 break;
             }
         }
     });
-    receiver
+    Batches(receiver)
+}
+
+/// The text of a panic.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without a text").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_arrives_in_the_place_of_its_batch() {
+        let make = |step: u64| {
+            assert!(step != 7, "step {step} cannot be made");
+            Batch { samples: step..step + 1, input: Vec::new(), target: Vec::new() }
+        };
+        std::thread::scope(|scope| {
+            let batches = prefetch(scope, 5..9, make);
+            assert_eq!([batches.next().unwrap(), batches.next().unwrap()].map(|batch| batch.samples.start), [5, 6]);
+            let error = batches.next().unwrap_err().to_string();
+            assert!(error.contains("step 7 cannot be made"), "{error}");
+            assert!(batches.next().is_err());
+        });
+    }
 }

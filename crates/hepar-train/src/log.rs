@@ -37,7 +37,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The log at `path`, from which rows after `step` are removed: they are about to be written again.
+    /// The log at `path`, from which rows after `step` are removed: their steps are about to be done again.
     pub fn open(path: &Path, step: u64) -> Result<Self, TrainError> {
         let old = fs::read_to_string(path).unwrap_or_default();
         let is_kept = |line: &&str| line.split(',').next().and_then(|s| s.parse().ok()).is_some_and(|s: u64| s <= step);

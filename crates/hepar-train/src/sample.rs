@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use hepar_model::stage::StageName;
+use hepar_model::stage::{Grid, StageName};
+use hepar_volume::VoxelBox;
 use ndarray::{Array3, ArrayView3, Axis};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -93,11 +94,7 @@ impl<'a> Sampler<'a> {
         let patch = self.config.patch;
         match &case.liver {
             Some(liver) => {
-                let start = match self.config.stage {
-                    StageName::Tumour => tumour_start(rng, case, liver, patch, wants_lesion),
-                    StageName::Localizer | StageName::Liver => liver_start(rng, case, liver, patch),
-                };
-                let start = within(start, case.hu.dim().into(), patch);
+                let start = within(self.start(rng, case, liver, wants_lesion), case.hu.dim().into(), patch);
                 let centre = std::array::from_fn(|axis| start[axis] as f64 + (patch[axis] - 1) as f64 / 2.0);
                 self.finish(rng, case, case.hu.view(), case.labels.view(), centre)
             }
@@ -113,6 +110,23 @@ impl<'a> Sampler<'a> {
                 let centre = [0.0, middle(height), middle(width)];
                 self.finish(rng, case, hu, labels, centre)
             }
+        }
+    }
+
+    /// First voxel of a sample, `[k, j, i]`; may lie before the case's first.
+    fn start(&self, rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts, wants_lesion: bool) -> [i64; 3] {
+        let patch = self.config.patch;
+        let start = match self.config.stage {
+            StageName::Tumour => tumour_start(rng, case, liver, patch, wants_lesion),
+            StageName::Localizer | StageName::Liver => liver_start(rng, case, liver, patch),
+        };
+        match self.config.grid {
+            // The stage's box is the patch in plane, and the stage never sees it shifted.
+            Grid::ResizedInPlane { .. } => {
+                let [_, j, i] = centred(&liver.region, patch);
+                [start[0], j, i]
+            }
+            Grid::Native | Grid::Spacing { .. } => start,
         }
     }
 
@@ -163,19 +177,36 @@ fn one_of<'a, T>(rng: &mut ChaCha8Rng, entries: &'a [T]) -> &'a T {
 
 /// First voxel of a liver sample, `[k, j, i]`; may lie before the case's first.
 ///
-/// One in three has a voxel of the liver's surface in it, anywhere but at its rim. The others lie over the stage's box,
-/// reaching out of it by up to a quarter of the patch.
+/// One in three has a voxel of the liver's surface in it, anywhere but at its rim. The others lie over the stage's box.
 fn liver_start(rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts, patch: [usize; 3]) -> [i64; 3] {
     if rng.random_ratio(SURFACE_SHARE.0, SURFACE_SHARE.1) && !liver.surface.is_empty() {
         let position = *one_of(rng, &liver.surface);
         return around(rng, case.index(position), patch);
     }
+    over(rng, &liver.region, patch)
+}
+
+/// First voxel of a patch over a box, `[k, j, i]`, evenly.
+///
+/// Along an axis where the box is not larger than the patch, all of it lies in the patch; else the patch lies over the
+/// box and reaches out of it by up to a quarter of its own size.
+fn over(rng: &mut ChaCha8Rng, region: &VoxelBox, patch: [usize; 3]) -> [i64; 3] {
     std::array::from_fn(|axis| {
-        let (start, end) = (liver.region.start()[axis] as i64, liver.region.end()[axis] as i64);
+        let (start, end) = (region.start()[axis] as i64, region.end()[axis] as i64);
         let (size, out) = (patch[axis] as i64, patch[axis] as i64 / 4);
-        let (first, last) = (start - out, end - size + out);
-        // A box that is smaller than the patch lies somewhere in it.
-        rng.random_range(first.min(last)..=first.max(last))
+        if end - start <= size {
+            rng.random_range(end - size..=start)
+        } else {
+            rng.random_range(start - out..=end - size + out)
+        }
+    })
+}
+
+/// First voxel of the patch whose middle is that of a box, `[k, j, i]`.
+fn centred(region: &VoxelBox, patch: [usize; 3]) -> [i64; 3] {
+    std::array::from_fn(|axis| {
+        let (start, end) = (region.start()[axis] as i64, region.end()[axis] as i64);
+        (start + end - patch[axis] as i64).div_euclid(2)
     })
 }
 
@@ -230,8 +261,8 @@ mod tests {
     use crate::config::Augmentation;
     use crate::dataset::PatientId;
     use crate::prepare::prepare_spatial;
-    use hepar_model::stage::Grid;
     use hepar_volume::{Geometry, Volume};
+    use std::collections::BTreeSet;
 
     /// A liver with a tumour of 8000 voxels and one of a single voxel (400 HU).
     fn material(name: &str) -> Prepared {
@@ -299,6 +330,36 @@ mod tests {
         let mean = shares.iter().sum::<f32>() / shares.len() as f32;
         assert!((0.2..0.9).contains(&mean), "{mean}");
         assert!(shares.iter().any(|&share| share < 0.4) && shares.iter().any(|&share| share > 0.6));
+    }
+
+    #[test]
+    fn a_small_box_lies_anywhere_in_the_patch_and_a_large_one_is_covered_in_parts() {
+        let region = VoxelBox::new([20, 10, 30], [36, 74, 230]).unwrap();
+        let mut starts: [BTreeSet<i64>; 3] = Default::default();
+        for seed in 0..2000 {
+            let start = over(&mut ChaCha8Rng::seed_from_u64(seed), &region, [32, 64, 64]);
+            starts.iter_mut().zip(start).for_each(|(starts, start)| starts.extend([start]));
+        }
+        // A box of half the patch, of all of it, and of three times its size.
+        assert!(starts[0].iter().copied().eq(4..=20), "{:?}", starts[0]);
+        assert!(starts[1].iter().copied().eq([10]), "{:?}", starts[1]);
+        assert_eq!((starts[2].first(), starts[2].last()), (Some(&14), Some(&182)));
+    }
+
+    #[test]
+    fn slices_resized_to_the_patch_are_not_shifted_in_plane() {
+        let material = Material { real: vec![material("a")], phantoms: Vec::new() };
+        for stage in [StageName::Liver, StageName::Tumour] {
+            let config = TrainConfig { grid: Grid::ResizedInPlane { size: [64, 64] }, ..config(stage) };
+            let sampler = Sampler::new(&config, &material).unwrap();
+            let case = &material.real[0];
+            let liver = case.liver.as_ref().unwrap();
+            let starts: BTreeSet<[i64; 3]> = (0..100)
+                .map(|seed| sampler.start(&mut ChaCha8Rng::seed_from_u64(seed), case, liver, seed % 2 == 0))
+                .collect();
+            let [_, j, i] = centred(&liver.region, config.patch);
+            assert!(starts.iter().all(|start| start[1..] == [j, i]) && starts.len() > 10, "{starts:?}");
+        }
     }
 
     #[test]

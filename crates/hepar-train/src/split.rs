@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hepar_model::bundle::sha256;
 use hepar_model::stage::StageName;
-use sha2::{Digest, Sha256};
 
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source, lists};
@@ -16,71 +16,120 @@ pub struct Split {
     pub training: Vec<Case>,
     /// Cases of the held-out fold; empty when the configuration holds out none.
     pub validation: Vec<Case>,
+    /// Names of the cases that are neither, by the reason.
+    pub left_out: BTreeMap<LeftOut, Vec<String>>,
+}
+
+/// Why a case is neither trained on nor held out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOut {
+    /// It shows the patient who is kept for tests.
+    TestPatient,
+    /// It shows a patient that the configuration excludes.
+    Excluded,
+    /// It is single slices, which only the localizer can use.
+    Slices,
+    /// It is cropped in plane, and the localizer sees whole slices.
+    Cropped,
+    /// Its labels do not know tumours, and the stage is the tumour stage.
+    LiverOnly,
+}
+
+impl std::fmt::Display for LeftOut {
+    /// What follows the number of cases, as in `3 of the patient who is kept for tests`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::TestPatient => "of the patient who is kept for tests",
+            Self::Excluded => "of excluded patients",
+            Self::Slices => "of single slices",
+            Self::Cropped => "cropped in plane",
+            Self::LiverOnly => "without labels of tumours",
+        })
+    }
 }
 
 impl Split {
     /// Divides cases by patient.
     ///
-    /// Patients that the configuration excludes are left out, and so are cases that its stage cannot use. The folds do
-    /// not depend on the stage, so that a patient is held out from all three networks of a fold.
+    /// The patient who is kept for tests and those that the configuration excludes are left out, and so are cases that
+    /// its stage cannot use. The folds depend neither on the stage nor on the other cases, so that a patient is held out
+    /// from all three networks of a fold, even when each is trained on folders of its own.
     ///
     /// # Errors
     /// When there is nothing to train on, or the held-out fold is empty.
     pub fn new(cases: &[Case], config: &TrainConfig) -> Result<Self, DataError> {
         let excluded: BTreeSet<PatientId> = config.exclude.iter().map(|name| PatientId::of(name)).collect();
-        let allowed: Vec<&Case> = cases.iter().filter(|case| !excluded.contains(&case.patient)).collect();
-        let folds = assign(&allowed, config.folds.max(1));
-        let is_held_out = |case: &Case| config.fold.is_some() && folds.get(&case.patient).copied() == config.fold;
-        let usable = allowed.into_iter().filter(|case| is_usable(case, config)).cloned();
-        let (validation, training): (Vec<Case>, Vec<Case>) = usable.partition(is_held_out);
+        let (mut training, mut validation, mut left_out) = (Vec::new(), Vec::new(), BTreeMap::<_, Vec<_>>::new());
+        for case in cases {
+            if let Some(reason) = reason_against(case, config, &excluded) {
+                left_out.entry(reason).or_default().push(case.name.clone());
+            } else if config.fold == Some(fold_of(&case.patient, config.folds)) {
+                validation.push(case.clone());
+            } else {
+                training.push(case.clone());
+            }
+        }
         if training.is_empty() && config.phantoms == 0 {
             let why = "the cases are excluded, held out, or not usable for this stage";
             return Err(DataError::NothingToTrainOn(config.stage.as_str(), why));
         }
         match config.fold {
             Some(fold) if validation.is_empty() => Err(DataError::EmptyFold { fold, folds: config.folds }),
-            _ => Ok(Self { training, validation }),
+            _ => Ok(Self { training, validation, left_out }),
         }
+    }
+
+    /// How many cases were left out and why, as in `2 of the patient who is kept for tests, 9 cropped in plane`; `None`
+    /// when none was.
+    pub fn left_out_text(&self) -> Option<String> {
+        let texts: Vec<String> =
+            self.left_out.iter().map(|(reason, names)| format!("{} {reason}", names.len())).collect();
+        if texts.is_empty() { None } else { Some(texts.join(", ")) }
     }
 
     /// A text that is the same when the names of the cases are.
     pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        for (kind, cases) in [("training", &self.training), ("validation", &self.validation)] {
-            for case in cases {
-                hash.update(format!("{kind} {}\n", case.name));
-            }
-        }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        let lines = |kind: &str, cases: &[Case]| -> String {
+            cases.iter().map(|case| format!("{kind} {}\n", case.name)).collect()
+        };
+        sha256((lines("training", &self.training) + &lines("validation", &self.validation)).as_bytes())
     }
 }
 
-/// Whether the stage can learn from the case.
-fn is_usable(case: &Case, config: &TrainConfig) -> bool {
+/// Why a case may not be used, or is of no use for the stage; `None` when it is.
+fn reason_against(case: &Case, config: &TrainConfig, excluded: &BTreeSet<PatientId>) -> Option<LeftOut> {
+    if case.patient == PatientId::kept_for_tests() {
+        return Some(LeftOut::TestPatient);
+    }
+    if excluded.contains(&case.patient) {
+        return Some(LeftOut::Excluded);
+    }
     match (&case.source, config.stage) {
-        (Source::Slices { .. }, stage) => stage == StageName::Localizer,
-        (Source::Volume { .. }, StageName::Localizer) => !lists(&config.cropped, &case.name),
-        (Source::Volume { .. }, StageName::Liver) => true,
-        (Source::Volume { .. }, StageName::Tumour) => !lists(&config.liver_only, &case.name),
+        (Source::Slices { .. }, stage) => (stage != StageName::Localizer).then_some(LeftOut::Slices),
+        (Source::Volume { .. }, StageName::Localizer) => lists(&config.cropped, &case.name).then_some(LeftOut::Cropped),
+        (Source::Volume { .. }, StageName::Liver) => None,
+        (Source::Volume { .. }, StageName::Tumour) => {
+            lists(&config.liver_only, &case.name).then_some(LeftOut::LiverOnly)
+        }
     }
 }
 
-/// The fold of each patient.
+/// The fold of a patient, below `folds`: a function of these two alone.
 ///
-/// Patients in the order of a hash of their names are dealt to the folds in turn; those with a scan first, so that the
-/// many who have only single slices do not decide how the scans are spread.
-fn assign(cases: &[&Case], folds: usize) -> BTreeMap<PatientId, usize> {
-    let with_scan: BTreeSet<&PatientId> =
-        cases.iter().filter(|case| matches!(case.source, Source::Volume { .. })).map(|case| &case.patient).collect();
-    let all: BTreeSet<&PatientId> = cases.iter().map(|case| &case.patient).collect();
-    let slices_only = all.difference(&with_scan).copied().collect();
-    let mut assigned = BTreeMap::new();
-    for group in [with_scan, slices_only] {
-        let mut patients: Vec<&PatientId> = group.into_iter().collect();
-        patients.sort_by_key(|patient| <[u8; 32]>::from(Sha256::digest(patient.as_str())));
-        assigned.extend(patients.into_iter().enumerate().map(|(rank, patient)| (patient.clone(), rank % folds)));
+/// Patients of LiTS are dealt to the folds in turn, by the number of their first volume: any run of numbers is spread
+/// evenly, and so are the data sets that LiTS put together one after the other. Other patients go by a hash of their
+/// names.
+fn fold_of(patient: &PatientId, folds: usize) -> usize {
+    // A configuration with 0 folds does not pass its check.
+    let folds = folds.max(1);
+    match patient.lits_volume() {
+        Some(volume) => volume as usize % folds,
+        // The hash, a number of 64 hexadecimal digits, modulo the folds.
+        None => {
+            let digits = sha256(patient.as_str().as_bytes());
+            digits.chars().filter_map(|digit| digit.to_digit(16)).fold(0, |rest, d| (rest * 16 + d as usize) % folds)
+        }
     }
-    assigned
 }
 
 #[cfg(test)]
@@ -105,8 +154,19 @@ mod tests {
         cases
     }
 
+    /// The configuration that fits `everything`.
+    fn of_everything(stage: StageName) -> TrainConfig {
+        let liver_only = ["lits/lits011", "lits/lits013"].map(str::to_owned).to_vec();
+        TrainConfig { liver_only, cropped: vec!["lits-sparse".to_owned()], ..TrainConfig::preset(stage) }
+    }
+
     fn config(stage: StageName, fold: usize) -> TrainConfig {
-        TrainConfig { fold: Some(fold), ..TrainConfig::preset(stage) }
+        TrainConfig { fold: Some(fold), ..of_everything(stage) }
+    }
+
+    fn below(folders: &[&str]) -> Vec<Case> {
+        let is_below = |case: &Case| folders.iter().any(|folder| case.name.starts_with(folder));
+        everything().into_iter().filter(is_below).collect()
     }
 
     fn patients(cases: &[Case]) -> BTreeSet<PatientId> {
@@ -117,11 +177,30 @@ mod tests {
     fn the_test_patient_is_in_no_fold_under_any_name() {
         for stage in StageName::ALL {
             for fold in 0..5 {
-                let split = Split::new(&everything(), &config(stage, fold)).unwrap();
-                let all = [patients(&split.training), patients(&split.validation)].concat_sets();
-                assert!(!all.contains(&PatientId::of("ircad19")));
+                let config = TrainConfig { exclude: vec!["lits000".to_owned()], ..config(stage, fold) };
+                let split = Split::new(&everything(), &config).unwrap();
+                let mut used = patients(&split.training);
+                used.append(&mut patients(&split.validation));
+                assert!(!used.contains(&PatientId::of("ircad19")) && !used.contains(&PatientId::of("volume-0")));
             }
         }
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_by_its_reason() {
+        let text = |stage, exclude: &str| {
+            let config = TrainConfig { exclude: vec![exclude.to_owned()], ..of_everything(stage) };
+            Split::new(&everything(), &config).unwrap().left_out_text().unwrap()
+        };
+        // Volume 46 is among the single slices, too.
+        let tests = "4 of the patient who is kept for tests";
+        assert_eq!(text(StageName::Localizer, "none"), format!("{tests}, 3 cropped in plane"));
+        assert_eq!(
+            text(StageName::Tumour, "lits013"),
+            format!("{tests}, 2 of excluded patients, 99 of single slices, 1 without labels of tumours")
+        );
+        let split = Split::new(&below(&["lits/lits000"]), &TrainConfig::preset(StageName::Liver)).unwrap();
+        assert_eq!(split.left_out_text(), None);
     }
 
     #[test]
@@ -137,20 +216,54 @@ mod tests {
     }
 
     #[test]
+    fn a_held_out_patient_is_so_in_every_stage_whatever_folders_each_is_given() {
+        let folders: [&[&str]; 3] = [&["lits/", "slices2d", "ircad"], &["lits", "ircad"], &["lits-sparse", "lits/"]];
+        for fold in 0..5 {
+            let splits: Vec<Split> = StageName::ALL
+                .iter()
+                .zip(folders)
+                .filter_map(|(&stage, folders)| Split::new(&below(folders), &config(stage, fold)).ok())
+                .collect();
+            assert!(splits.len() >= 2);
+            for held_out in &splits {
+                for trained in &splits {
+                    assert!(patients(&held_out.validation).is_disjoint(&patients(&trained.training)), "fold {fold}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_patient_is_held_out_once_and_folds_are_balanced() {
-        let folds: Vec<_> =
-            (0..5).map(|fold| Split::new(&everything(), &config(StageName::Liver, fold)).unwrap().validation).collect();
+        let folds: Vec<_> = (0..5)
+            .map(|fold| Split::new(&everything(), &config(StageName::Localizer, fold)).unwrap().validation)
+            .collect();
         let sizes: Vec<usize> = folds.iter().map(|cases| patients(cases).len()).collect();
-        // 0..=6, 11, 13, 14 with 15, and patient 7 of 3D-IRCADb.
-        assert_eq!(sizes.iter().sum::<usize>(), 11);
-        assert!(sizes.iter().all(|size| (2..=3).contains(size)), "{sizes:?}");
+        // Volumes 0 to 100 without 7 to 10 and 15, which show patients again, and without 46.
+        assert_eq!(sizes.iter().sum::<usize>(), 95);
+        assert!(sizes.iter().all(|size| (17..=21).contains(size)), "{sizes:?}");
+    }
+
+    #[test]
+    fn folds_do_not_change_from_version_to_version() {
+        let folds = |name: &str| [2, 3, 5].map(|folds| fold_of(&PatientId::of(name), folds));
+        assert_eq!(folds("volume-13"), [1, 1, 3]);
+        assert_eq!(folds("lits/lits009"), folds("volume-6"));
+        assert_eq!(folds("case1"), [0, 1, 4]);
+        let mut sizes = [0; 5];
+        (0..200).for_each(|n| sizes[fold_of(&PatientId::of(&format!("patient {n}")), 5)] += 1);
+        assert!(sizes.iter().all(|size| (25..=55).contains(size)), "{sizes:?}");
     }
 
     #[test]
     fn cases_without_tumour_labels_and_cropped_ones_are_left_out_where_they_would_mislead() {
         let names = |stage| -> Vec<String> {
-            let config = TrainConfig::preset(stage);
-            Split::new(&everything(), &config).unwrap().training.into_iter().map(|case| case.name).collect()
+            Split::new(&everything(), &of_everything(stage))
+                .unwrap()
+                .training
+                .into_iter()
+                .map(|case| case.name)
+                .collect()
         };
         let tumour = names(StageName::Tumour);
         assert!(!tumour.contains(&"lits/lits011".to_owned()) && tumour.contains(&"lits-sparse/lits011".to_owned()));
@@ -158,15 +271,5 @@ mod tests {
         let localizer = names(StageName::Localizer);
         assert!(!localizer.iter().any(|name| name.starts_with("lits-sparse")));
         assert!(localizer.contains(&"slices2d/s/lits050".to_owned()));
-    }
-
-    trait ConcatSets {
-        fn concat_sets(self) -> BTreeSet<PatientId>;
-    }
-
-    impl ConcatSets for [BTreeSet<PatientId>; 2] {
-        fn concat_sets(self) -> BTreeSet<PatientId> {
-            self.into_iter().flatten().collect()
-        }
     }
 }

@@ -1,17 +1,20 @@
 //! How good the network is on the held-out patients.
 
+use std::path::Path;
+
+use hepar_metrics::{Overlap, ShapeMismatch};
 use hepar_model::engine::Network;
 use hepar_model::stage::{Stage, StageName};
 use hepar_pipeline::liver::segment_liver;
 use hepar_pipeline::tumour::segment_tumour;
 use hepar_pipeline::{ObjectMask, PipelineError, StageRun, Watch, grown};
 use hepar_volume::{Margin, Reach, Volume, VoxelBox};
-use ndarray::{ArrayView3, Axis, Slice};
+use ndarray::{Array3, Axis, Slice};
 
 use crate::config::TrainConfig;
 use crate::dataset::{Case, Source};
 use crate::error::{DataError, TrainError};
-use crate::prepare::{Material, Prepared, read_canonical};
+use crate::prepare::{IsCancelled, Material, Prepared, read_canonical};
 
 /// Slices that go through the localizer together.
 const SLICES: usize = 8;
@@ -34,26 +37,30 @@ pub(crate) enum HeldOut {
 }
 
 impl HeldOut {
-    /// Reads the held-out cases.
+    /// Reads the held-out cases; `None` when `is_cancelled` says so, which is asked before each.
     ///
     /// # Errors
     /// As [`Material::prepare`].
-    pub fn read(cases: &[Case], config: &TrainConfig) -> Result<Self, DataError> {
+    pub fn read(
+        cases: &[Case],
+        config: &TrainConfig,
+        is_cancelled: &IsCancelled<'_>,
+    ) -> Result<Option<Self>, DataError> {
         if config.stage == StageName::Localizer {
             let without_phantoms = TrainConfig { phantoms: 0, ..config.clone() };
-            return Ok(Self::Slices(Material::prepare(cases, &without_phantoms)?.real));
+            let material = Material::prepare(cases, &without_phantoms, is_cancelled)?;
+            return Ok(material.map(|material| Self::Slices(material.real)));
         }
-        let volumes = cases.iter().filter(|case| matches!(case.source, Source::Volume { .. }));
-        let around_liver = |case: &Case| {
-            let (scan, labels) = read_canonical(case)?;
-            let liver = VoxelBox::around(labels.data(), |&label| label >= 1);
-            let liver = liver.ok_or_else(|| DataError::NoLiver(case.name.clone()))?;
-            // Windows see real CT around a small box: up to half of a patch.
-            let reach = Margin([Reach::Millimetres(120.0); 3]);
-            let part = liver.padded(reach, scan.geometry());
-            Ok((scan.crop(&part), labels.crop(&part)))
-        };
-        Ok(Self::Scans(volumes.map(around_liver).collect::<Result<_, DataError>>()?))
+        let mut scans = Vec::new();
+        for case in cases {
+            if is_cancelled() {
+                return Ok(None);
+            }
+            if let Source::Volume { image, labels } = &case.source {
+                scans.push(around_liver(image, labels)?);
+            }
+        }
+        Ok(Some(Self::Scans(scans)))
     }
 
     /// Scores a network.
@@ -75,7 +82,7 @@ impl HeldOut {
                 for (scan, labels) in cases {
                     let mut run = StageRun { name: config.stage, stage: &stage, network };
                     let found = segment(&mut run, scan, labels, config, watch)?;
-                    overlaps.push(Overlap::of_object(found.as_ref(), labels, |label| config.is_target(label)));
+                    overlaps.push(scan_overlap(found.as_ref(), labels, |label| config.is_target(label))?);
                 }
             }
             Self::Slices(cases) => {
@@ -84,8 +91,19 @@ impl HeldOut {
                 }
             }
         }
-        Ok(Overlap::score(&overlaps))
+        Ok(score(&overlaps))
     }
+}
+
+/// The liver's surroundings in a scan, and their labels.
+fn around_liver(image: &Path, labels_path: &Path) -> Result<(Volume<i16>, Volume<u8>), DataError> {
+    let (scan, labels) = read_canonical(image, labels_path)?;
+    let liver = VoxelBox::around(labels.data(), |&label| label >= 1);
+    let liver = liver.ok_or_else(|| DataError::NoLiver(labels_path.to_owned()))?;
+    // Windows see real CT around a small box: up to half of a patch.
+    let reach = Margin([Reach::Millimetres(120.0); 3]);
+    let part = liver.padded(reach, scan.geometry());
+    Ok((scan.crop(&part), labels.crop(&part)))
 }
 
 /// What the stage finds, given what the stage before it should have found.
@@ -117,65 +135,59 @@ fn slices_overlap(
         }
         let range = Slice::from(first..(first + SLICES).min(depth));
         let hu = case.hu.slice_axis(Axis(0), range);
-        let labels: ArrayView3<'_, u8> = case.labels.slice_axis(Axis(0), range);
+        let labels = case.labels.slice_axis(Axis(0), range);
         // Slices become a batch: N × 1 × 1 × H × W.
         let input = hu.mapv(|hu| stage.window.apply(f32::from(hu))).insert_axis(Axis(1)).insert_axis(Axis(1));
         let output = network.forward(input.view())?;
-        for (&probability, &label) in output.iter().zip(labels) {
-            overlap.count(probability > stage.threshold, label >= 1);
-        }
+        let found = output.mapv(|probability| u8::from(probability > stage.threshold));
+        let found = found.index_axis_move(Axis(1), 0).index_axis_move(Axis(1), 0);
+        overlap = overlap.merged(Overlap::liver(found.view(), labels)?);
     }
     Ok(overlap)
 }
 
-/// Voxels that were found, that are true, and that are both.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Overlap {
-    found: u64,
-    truth: u64,
-    both: u64,
+/// Overlap of what was found in a scan with what of its labels is the target.
+fn scan_overlap(
+    found: Option<&ObjectMask>,
+    labels: &Volume<u8>,
+    is_target: impl Fn(u8) -> bool,
+) -> Result<Overlap, ShapeMismatch> {
+    let truth = labels.data().mapv(|label| u8::from(is_target(label)));
+    let mut prediction = Array3::zeros(truth.raw_dim());
+    for voxel in found.into_iter().flat_map(ObjectMask::voxels) {
+        prediction[voxel] = 1;
+    }
+    Overlap::count(prediction.view(), truth.view(), |value| value == 1)
 }
 
-impl Overlap {
-    fn of_object(found: Option<&ObjectMask>, labels: &Volume<u8>, is_target: impl Fn(u8) -> bool) -> Self {
-        let data = labels.data();
-        let truth = data.iter().filter(|&&label| is_target(label)).count() as u64;
-        let mut overlap = Self { truth, ..Self::default() };
-        for voxel in found.into_iter().flat_map(ObjectMask::voxels) {
-            overlap.found += 1;
-            overlap.both += u64::from(is_target(data[voxel]));
-        }
-        overlap
-    }
-
-    fn count(&mut self, found: bool, truth: bool) {
-        self.found += u64::from(found);
-        self.truth += u64::from(truth);
-        self.both += u64::from(found && truth);
-    }
-
-    fn dice(&self) -> f64 {
-        let total = self.found + self.truth;
-        if total == 0 { 1.0 } else { 2.0 * self.both as f64 / total as f64 }
-    }
-
-    fn score(all: &[Self]) -> Score {
-        let sum = |part: fn(&Self) -> u64| all.iter().map(part).sum();
-        let together = Self { found: sum(|o| o.found), truth: sum(|o| o.truth), both: sum(|o| o.both) };
-        let mean = all.iter().map(Self::dice).sum::<f64>() / all.len().max(1) as f64;
-        Score { dice_per_case: mean, dice_global: together.dice() }
-    }
+fn score(overlaps: &[Overlap]) -> Score {
+    let together = overlaps.iter().copied().fold(Overlap::default(), Overlap::merged);
+    let mean = overlaps.iter().map(Overlap::dice).sum::<f64>() / overlaps.len().max(1) as f64;
+    Score { dice_per_case: mean, dice_global: together.dice() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hepar_volume::Geometry;
 
     #[test]
     fn dice_per_case_and_global_differ_and_every_case_counts() {
-        let overlap = |found, truth, both| Overlap { found, truth, both };
-        let score = Overlap::score(&[overlap(100, 100, 50), overlap(10, 0, 0), overlap(0, 0, 0)]);
+        let overlap = |predicted, reference, shared| Overlap { predicted, reference, shared };
+        let score = score(&[overlap(100, 100, 50), overlap(10, 0, 0), overlap(0, 0, 0)]);
         assert_eq!(score.dice_per_case, 0.5);
         assert!((score.dice_global - 100.0 / 210.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn only_the_target_of_the_stage_is_compared() {
+        let grid = Geometry::axis_aligned([2, 3, 4], [1.0; 3]).unwrap();
+        let labels = Volume::from_fn(grid, |[_, j, i]| if i == 0 { 2 } else { u8::from(j == 0) });
+        let tumour = |label| label == 2;
+        let found = ObjectMask::new([0; 3], labels.map(|&label| label >= 1).data()).unwrap();
+        let overlap = scan_overlap(Some(&found), &labels, tumour).unwrap();
+        assert_eq!(overlap, Overlap { predicted: 12, reference: 6, shared: 6 });
+        let nothing = scan_overlap(None, &labels, tumour).unwrap();
+        assert_eq!(nothing, Overlap { reference: 6, ..Overlap::default() });
     }
 }

@@ -61,7 +61,7 @@ pub(crate) struct Manifest<'a> {
     model: &'a ModelIdentity,
     /// Engine and device.
     engine: &'a str,
-    instruction_set: String,
+    instruction_set: &'static str,
     threads: usize,
     warnings: Vec<String>,
     /// Wall time of `read`, of each stage that ran, of `write`, and in `total`.

@@ -74,7 +74,7 @@ pub fn run_network(bundle: &Bundle, stage: StageName, input: &Path, output: &Pat
     let array: Array5<f32> = array.into_dimensionality::<Ix5>().map_err(|_| wrong_rank())?;
     let weights = bundle.weights(stage).map_err(ModelError::from)?;
     let failed = |source| NetworkError::Engine { stage, source };
-    let mut network = BurnEngine::default().load(&weights).map_err(failed)?;
+    let mut network = BurnEngine.load(&weights).map_err(failed)?;
     let probabilities = network.forward(array.view()).map_err(failed)?;
     let probabilities = probabilities.into_shape_with_order(shape).map_err(|_| wrong_rank())?;
     let mut bytes = Cursor::new(Vec::new());

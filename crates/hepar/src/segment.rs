@@ -70,7 +70,7 @@ impl Segmenter {
     /// # Errors
     /// When the weights do not fit, or the engine cannot run a network.
     pub fn new(bundle: &Bundle) -> Result<Self, Error> {
-        let engine = BurnEngine::default();
+        let engine = BurnEngine;
         let pipeline = Pipeline::load(bundle, &engine).map_err(ErrorKind::Prepare)?;
         Ok(Self { pipeline, model: ModelIdentity::of(bundle), engine: engine.name() })
     }

@@ -2,7 +2,7 @@
 
 use super::ConvShape;
 
-/// y[n, o, p] = b[o] + Σ x[n, i, p + t] · w[o, i, t], zeros beyond the border.
+/// `y[n, o, p] = b[o] + Σ x[n, i, p + t] · w[o, i, t]`, zeros beyond the border.
 pub fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
     let (voxels, taps) = (shape.voxels(), shape.taps());
     let mut y = vec![0.0; shape.batch * shape.outputs * voxels];

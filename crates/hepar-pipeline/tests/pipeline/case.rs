@@ -312,7 +312,8 @@ fn an_engine_that_fails_names_its_stage() {
 fn a_scan_of_kilometres_is_refused_before_memory_runs_out() {
     let geometry = canonical([4, 40, 40], [3.0, 20_000.0, 20_000.0]);
     let (scan, liver) = (Volume::filled(geometry.clone(), 100), Volume::filled(geometry, 1));
-    let stages = [localizer(), crate::fakes::liver(), Stage { grid: Grid::Spacing { mm: [2.0, 1.0, 1.0] }, ..tumour() }];
+    let stages =
+        [localizer(), crate::fakes::liver(), Stage { grid: Grid::Spacing { mm: [2.0, 1.0, 1.0] }, ..tumour() }];
     let request = Request { last: LastStage::Tumour, liver: Some(&liver) };
     let error = pipeline_of(stages, pointwise).segment(&scan, &request, &Unwatched).unwrap_err();
     assert!(error.to_string().contains("voxel spacing right?"), "{error}");

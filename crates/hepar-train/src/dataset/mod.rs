@@ -7,7 +7,7 @@ mod slices;
 use std::path::{Path, PathBuf};
 
 pub use patient::PatientId;
-pub(crate) use slices::{SliceCalibration, read_slices};
+pub(crate) use slices::{calibrations, read_slices};
 
 use crate::error::DataError;
 use naming::Found;
@@ -39,7 +39,10 @@ pub enum Source {
         /// 0 background, 1 liver, 2 tumour, on the grid of the scan.
         labels: PathBuf,
     },
-    /// Axial slices in an `.npz` file with the arrays `image` and `mask`; for the localizer only.
+    /// Axial slices in an `.npz` file with the arrays `image` and `mask`, bytes `[n, j, i]`; for the localizer only.
+    ///
+    /// The table beside the file, `.csv`, has the columns `index` and `volume`, and `slope` and `intercept`: Hounsfield
+    /// units are slope · stored + intercept.
     Slices {
         /// The file.
         file: PathBuf,

@@ -13,6 +13,9 @@ pub struct PatientId(String);
 /// hand, so they stay together.
 const SAME_PATIENT: [(u32, u32); 3] = [(6, 10), (14, 15), (120, 129)];
 
+/// Volume of LiTS that shows the patient who is kept for tests.
+const TEST_VOLUME: u32 = 46;
+
 /// Volumes of LiTS and MSD Task03 for training.
 const LITS_VOLUMES: u32 = 131;
 
@@ -36,6 +39,18 @@ impl PatientId {
     pub fn lits(volume: u32) -> Self {
         let same = SAME_PATIENT.iter().find(|(first, last)| (*first..=*last).contains(&volume));
         Self(format!("lits{:03}", same.map_or(volume, |(first, _)| *first)))
+    }
+
+    /// The patient on whom the accuracy of models is measured: patient 19 of 3D-IRCADb, volume 46 of LiTS.
+    ///
+    /// No training uses any scan of this patient, whatever its configuration says.
+    pub fn kept_for_tests() -> Self {
+        Self::lits(TEST_VOLUME)
+    }
+
+    /// Number of the patient's first volume in LiTS; `None` for patients of other data sets.
+    pub fn lits_volume(&self) -> Option<u32> {
+        self.0.strip_prefix("lits")?.parse().ok()
     }
 
     /// A name that is the same for all cases of the patient.
@@ -63,6 +78,14 @@ mod tests {
         same(&["lits/lits011", "lits-sparse/lits011", "volume-11"]);
         same(&["lits006", "volume-8", "liver_10"]);
         same(&["lits014", "lits015"]);
+    }
+
+    #[test]
+    fn patients_of_lits_know_their_first_volume() {
+        assert_eq!(PatientId::of("ircad19").lits_volume(), Some(46));
+        assert_eq!(PatientId::of("volume-8").lits_volume(), Some(6));
+        assert_eq!(PatientId::of("case46").lits_volume(), None);
+        assert_eq!(PatientId::of("3Dircadb1.19"), PatientId::kept_for_tests());
     }
 
     #[test]

@@ -18,43 +18,34 @@ pub(crate) struct SliceCalibration {
     pub intercept: f32,
 }
 
-impl SliceCalibration {
-    /// The calibration of a file, by the columns of its table: slices of whole scans are known by their position
-    /// `z_mm` and were clipped to −160..240 HU, others hold 0..255 HU.
-    fn of(header: &[&str]) -> Self {
-        match header.contains(&"z_mm") {
-            true => Self { slope: 400.0 / 255.0, intercept: -160.0 },
-            false => Self { slope: 1.0, intercept: 0.0 },
-        }
-    }
+/// Files, by their names without ending, whose calibration is known though their tables do not state it: slices of whole
+/// scans, clipped to −160..240 HU, and slices through livers that hold 0..255 HU.
+const KNOWN: [(&str, SliceCalibration); 2] = [
+    ("scan-slices", SliceCalibration { slope: 400.0 / 255.0, intercept: -160.0 }),
+    ("liver-slices", SliceCalibration { slope: 1.0, intercept: 0.0 }),
+];
 
-    /// The calibration of the file that the table beside `file` describes.
-    pub(crate) fn read(file: &Path) -> Result<Self, DataError> {
-        let table = file.with_extension("csv");
-        let text = std::fs::read_to_string(&table).map_err(|source| DataError::Table { path: table, source })?;
-        Ok(Self::of(&text.lines().next().unwrap_or_default().split(',').collect::<Vec<_>>()))
+/// What a line of a table says of one slice.
+struct Row {
+    index: usize,
+    volume: String,
+    /// `None` when the table has no columns for it.
+    calibration: Option<SliceCalibration>,
+}
+
+impl SliceCalibration {
+    /// Hounsfield units of a stored byte, rounded.
+    pub fn hu(self, stored: i16) -> i16 {
+        // The cast saturates.
+        (f32::from(stored) * self.slope + self.intercept).round() as i16
     }
 }
 
-/// One case for each volume that the table names, in the column `volume` or, by its LiTS number, `lits_volume`.
+/// One case for each volume that the table names.
 pub(super) fn cases(name: &str, file: &Path, table: &Path) -> Result<Vec<Case>, DataError> {
-    let text = std::fs::read_to_string(table).map_err(|source| DataError::Table { path: table.to_owned(), source })?;
-    let bad = |line: usize| DataError::TableLine { path: table.to_owned(), line };
-    let mut lines = text.lines().enumerate();
-    let (_, header) = lines.next().ok_or_else(|| bad(0))?;
-    let header: Vec<&str> = header.split(',').collect();
-    let column = |name: &str| header.iter().position(|column| *column == name);
-    let index_column = column("index").ok_or_else(|| bad(1))?;
-    let volume_column = column("volume").or_else(|| column("lits_volume")).ok_or_else(|| bad(1))?;
     let mut volumes: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
-        let fields: Vec<&str> = line.split(',').collect();
-        let index = fields.get(index_column).and_then(|field| field.parse().ok()).ok_or_else(|| bad(number + 1))?;
-        // Where a slice may be of several volumes, `120/121`, these are one patient, and the first names it.
-        let volume = fields.get(volume_column).and_then(|field| field.split('/').next());
-        let volume = volume.filter(|volume| !volume.is_empty()).ok_or_else(|| bad(number + 1))?;
-        let volume = volume.parse::<u32>().map_or_else(|_| volume.to_owned(), |n| format!("lits{n:03}"));
-        volumes.entry(volume).or_default().push(index);
+    for row in rows(table)? {
+        volumes.entry(row.volume).or_default().push(row.index);
     }
     let case = |(volume, mut indices): (String, Vec<usize>)| {
         indices.sort_unstable();
@@ -62,6 +53,52 @@ pub(super) fn cases(name: &str, file: &Path, table: &Path) -> Result<Vec<Case>, 
         Case { name, patient, source: Source::Slices { file: file.to_owned(), indices } }
     };
     Ok(volumes.into_iter().map(case).collect())
+}
+
+/// The calibration of each slice of `file` that the table beside it names.
+///
+/// # Errors
+/// When the table cannot be read, or neither it nor the file's name tells the calibration.
+pub(crate) fn calibrations(file: &Path) -> Result<BTreeMap<usize, SliceCalibration>, DataError> {
+    let table = file.with_extension("csv");
+    let known = file.file_stem().and_then(|stem| KNOWN.iter().find(|(name, _)| stem == *name));
+    let unknown = || DataError::Calibration { file: file.to_owned(), table: table.clone() };
+    let of_row = |row: Row| {
+        let calibration = row.calibration.or(known.map(|(_, calibration)| *calibration)).ok_or_else(unknown)?;
+        Ok((row.index, calibration))
+    };
+    rows(&table)?.into_iter().map(of_row).collect()
+}
+
+/// The lines of a table with the columns `index`, `volume` or, by its LiTS number, `lits_volume`, and perhaps `slope` and
+/// `intercept`.
+fn rows(table: &Path) -> Result<Vec<Row>, DataError> {
+    let text = std::fs::read_to_string(table).map_err(|source| DataError::Table { path: table.to_owned(), source })?;
+    let bad = |line: usize| DataError::TableLine { path: table.to_owned(), line };
+    let mut lines = text.lines().enumerate();
+    let header: Vec<&str> = lines.next().map(|(_, header)| header.split(',').collect()).unwrap_or_default();
+    let column = |name: &str| header.iter().position(|column| *column == name);
+    let index = column("index").ok_or_else(|| bad(1))?;
+    let volume = column("volume").or_else(|| column("lits_volume")).ok_or_else(|| bad(1))?;
+    let calibration = column("slope").zip(column("intercept"));
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let number = |column: usize| fields.get(column)?.parse().ok().filter(|number: &f32| number.is_finite());
+        let calibration = match calibration {
+            Some((slope, intercept)) => Some(SliceCalibration { slope: number(slope)?, intercept: number(intercept)? }),
+            None => None,
+        };
+        Some(Row { index: fields.get(index)?.parse().ok()?, volume: volume_name(fields.get(volume)?)?, calibration })
+    };
+    let lines = lines.filter(|(_, line)| !line.is_empty());
+    lines.map(|(number, line)| row(line).ok_or_else(|| bad(number + 1))).collect()
+}
+
+/// Name of the volume that a field of a table speaks of; `None` when it is empty.
+fn volume_name(field: &str) -> Option<String> {
+    // Where a slice may be of several volumes, `120/121`, these are one patient, and the first names it.
+    let volume = field.split('/').next().filter(|volume| !volume.is_empty())?;
+    Some(volume.parse::<u32>().map_or_else(|_| volume.to_owned(), |n| format!("lits{n:03}")))
 }
 
 /// All slices of a file: bytes and masks (1 is liver), both `[n, j, i]`.
@@ -81,6 +118,14 @@ pub(crate) fn read_slices(file: &Path) -> Result<(Array3<u8>, Array3<u8>), DataE
 mod tests {
     use super::*;
 
+    /// The calibrations of the file `name` beside a table.
+    fn calibrated(name: &str, table: &str) -> Result<BTreeMap<usize, SliceCalibration>, DataError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(name);
+        std::fs::write(file.with_extension("csv"), table).unwrap();
+        calibrations(&file)
+    }
+
     #[test]
     fn slices_belong_to_the_patient_of_their_volume() {
         let folder = tempfile::tempdir().unwrap();
@@ -95,8 +140,22 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_tell_the_calibration() {
-        assert_eq!(SliceCalibration::of(&["index", "volume", "z_mm"]).intercept, -160.0);
-        assert_eq!(SliceCalibration::of(&["index", "lits_volume", "z_3mm"]).slope, 1.0);
+    fn a_table_states_the_calibration_of_each_slice() {
+        let table = "index,volume,slope,intercept\n3,a,2,-1000\n4,a,0.5,10\n";
+        let found = calibrated("scan-slices.npz", table).unwrap();
+        assert_eq!((found[&3].hu(100), found[&4].hu(100)), (-800, 60));
+        let error = calibrated("s.npz", "index,volume,slope,intercept\n3,a,2,-1000\n4,a,x,10\n").unwrap_err();
+        assert!(matches!(error, DataError::TableLine { line: 3, .. }), "{error}");
+    }
+
+    #[test]
+    fn without_it_the_calibration_is_known_by_the_files_name_or_asked_for() {
+        let table = "index,volume,z_mm\n0,lits011,0.0\n";
+        let hu = |name: &str| [0, 255].map(|stored| calibrated(name, table).unwrap()[&0].hu(stored));
+        assert_eq!(hu("scan-slices.npz"), [-160, 240]);
+        assert_eq!(hu("liver-slices.npz"), [0, 255]);
+        let error = calibrated("other.npz", table).unwrap_err().to_string();
+        assert!(error.contains("other.npz") && error.contains("slope and intercept to"), "{error}");
+        assert!(error.contains("other.csv"), "{error}");
     }
 }

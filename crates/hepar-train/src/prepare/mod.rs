@@ -4,6 +4,8 @@ mod phantoms;
 mod planar;
 mod spatial;
 
+use std::path::Path;
+
 use hepar_formats::{read_labels, read_scan};
 use hepar_volume::{Reorientation, Volume, VoxelBox};
 use ndarray::{Array3, ArrayView3};
@@ -49,6 +51,9 @@ pub struct LiverFacts {
     pub lesions: Vec<Vec<u32>>,
 }
 
+/// Answers whether to stop.
+pub type IsCancelled<'a> = dyn Fn() -> bool + Sync + 'a;
+
 /// What a run draws its samples from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Material {
@@ -76,30 +81,26 @@ impl Prepared {
 impl Material {
     /// Reads and prepares `cases`, and draws the phantoms that the configuration asks for.
     ///
+    /// `None` when `is_cancelled` says so, which is asked before each case and each phantom.
+    ///
     /// # Errors
     /// When a case cannot be read, has no liver, or its labels do not fit.
-    pub fn prepare(cases: &[Case], config: &TrainConfig) -> Result<Self, DataError> {
-        let planar = config.stage == StageName::Localizer;
-        let one = |case: &Case| -> Result<Vec<Prepared>, DataError> {
-            match &case.source {
-                Source::Volume { .. } if planar => {
-                    let (scan, labels) = read_canonical(case)?;
-                    Ok(vec![planes_of(&case.name, &case.patient, &scan, &labels, config)])
-                }
-                Source::Volume { .. } => {
-                    let (scan, labels) = read_canonical(case)?;
-                    let prepared = prepare_spatial(&case.name, &case.patient, &scan, &labels, config);
-                    Ok(vec![prepared.ok_or_else(|| DataError::NoLiver(case.name.clone()))?])
-                }
-                Source::Slices { .. } => Ok(Vec::new()),
-            }
+    pub fn prepare(
+        cases: &[Case],
+        config: &TrainConfig,
+        is_cancelled: &IsCancelled<'_>,
+    ) -> Result<Option<Self>, DataError> {
+        let volume = |case: &Case| match is_cancelled() {
+            true => Ok(None),
+            false => volume_case(case, config).map(Some),
         };
-        let volumes: Vec<Vec<Prepared>> = cases.par_iter().map(one).collect::<Result<_, _>>()?;
+        let volumes: Option<Vec<Option<Prepared>>> = cases.par_iter().map(volume).collect::<Result<_, DataError>>()?;
+        let Some(volumes) = volumes else { return Ok(None) };
         let mut real: Vec<Prepared> = volumes.into_iter().flatten().collect();
-        if planar {
+        if config.stage == StageName::Localizer {
             real.extend(planar::slice_cases(cases, config)?);
         }
-        Ok(Self { real, phantoms: phantoms::prepare_phantoms(config) })
+        Ok(phantoms::prepare_phantoms(config, is_cancelled).map(|phantoms| Self { real, phantoms }))
     }
 
     /// Bytes that the voxels take in memory.
@@ -108,22 +109,32 @@ impl Material {
     }
 }
 
-/// A case's scan and labels in canonical orientation.
+/// A case that is a scan, prepared for its stage; `None` when it is single slices.
+fn volume_case(case: &Case, config: &TrainConfig) -> Result<Option<Prepared>, DataError> {
+    let Source::Volume { image, labels: labels_path } = &case.source else { return Ok(None) };
+    let (scan, labels) = read_canonical(image, labels_path)?;
+    if config.stage == StageName::Localizer {
+        return Ok(Some(planes_of(&case.name, &case.patient, &scan, &labels, config)));
+    }
+    let prepared = prepare_spatial(&case.name, &case.patient, &scan, &labels, config);
+    prepared.map(Some).ok_or_else(|| DataError::NoLiver(labels_path.clone()))
+}
+
+/// The scan in the file `image` and the labels in the file `labels`, in canonical orientation.
 ///
 /// # Errors
 /// When they cannot be read, lie on different grids, or a label is unknown.
-pub(crate) fn read_canonical(case: &Case) -> Result<(Volume<i16>, Volume<u8>), DataError> {
-    let Source::Volume { image, labels } = &case.source else {
-        return Err(DataError::NoLiver(case.name.clone()));
-    };
+pub(crate) fn read_canonical(image: &Path, labels: &Path) -> Result<(Volume<i16>, Volume<u8>), DataError> {
+    let (image_path, labels_path) = (image.to_owned(), labels.to_owned());
     let (scan, labels) = (read_scan(image)?.volume, read_labels(labels)?.volume);
     let spacing = scan.geometry().spacing();
     let tolerance = spacing.into_iter().fold(f64::INFINITY, f64::min) / 2.0;
     if !scan.geometry().matches(labels.geometry(), tolerance) {
-        return Err(DataError::Grids { case: case.name.clone(), image: scan.shape(), labels: labels.shape() });
+        let (image_shape, labels_shape) = (scan.shape(), labels.shape());
+        return Err(DataError::Grids { image: image_path, labels: labels_path, image_shape, labels_shape });
     }
     if let Some(&label) = labels.data().iter().find(|&&label| label > 2) {
-        return Err(DataError::Label { case: case.name.clone(), label });
+        return Err(DataError::Label { labels: labels_path, label });
     }
     let canonical = Reorientation::to_canonical(scan.geometry());
     Ok((canonical.apply_into(scan), canonical.apply_into(labels)))
@@ -133,4 +144,48 @@ pub(crate) fn read_canonical(case: &Case) -> Result<(Volume<i16>, Volume<u8>), D
 pub(crate) fn rounded(values: ArrayView3<'_, f32>) -> Array3<i16> {
     // The cast saturates.
     values.mapv(|hu| hu.round() as i16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hepar_formats::{GridHeader, write_labels, write_scan};
+    use hepar_volume::Geometry;
+
+    /// A case in `folder` whose labels have `shape` and are `label` everywhere; its scan has 4 × 5 × 6 voxels.
+    fn case(folder: &Path, shape: [usize; 3], label: u8) -> Case {
+        let grid = |shape| Geometry::axis_aligned(shape, [1.0; 3]).unwrap();
+        let scan = Volume::from_fn(grid([4, 5, 6]), |_| 50_i16);
+        let labels_volume = Volume::from_fn(grid(shape), |_| label);
+        let (image, labels) = (folder.join("a_ct.nii.gz"), folder.join("a_label.nii.gz"));
+        write_scan(&image, &scan, &GridHeader::from_geometry(scan.geometry())).unwrap();
+        write_labels(&labels, &labels_volume, &GridHeader::from_geometry(labels_volume.geometry())).unwrap();
+        Case { name: "a".into(), patient: PatientId::of("a"), source: Source::Volume { image, labels } }
+    }
+
+    fn prepare(shape: [usize; 3], label: u8) -> Result<Option<Material>, DataError> {
+        let folder = tempfile::tempdir().unwrap();
+        let config = TrainConfig { phantoms: 0, phantom_share: 0.0, ..TrainConfig::preset(StageName::Liver) };
+        Material::prepare(&[case(folder.path(), shape, label)], &config, &|| false)
+    }
+
+    #[test]
+    fn labels_that_cannot_be_used_are_named_by_their_file() {
+        for (shape, label, problem) in
+            [([4, 5, 7], 1, "not on the grid"), ([4, 5, 6], 7, "hold 7"), ([4, 5, 6], 0, "no liver")]
+        {
+            let error = prepare(shape, label).unwrap_err().to_string();
+            assert!(error.contains("a_label.nii.gz") && error.contains(problem), "{error}");
+        }
+        assert_eq!(prepare([4, 5, 6], 1).unwrap().unwrap().real.len(), 1);
+    }
+
+    #[test]
+    fn a_cancelled_preparation_reads_nothing_more() {
+        let source = Source::Volume { image: "missing.nii".into(), labels: "missing.nii".into() };
+        let missing = Case { name: "a".into(), patient: PatientId::of("a"), source };
+        let config = TrainConfig::preset(StageName::Liver);
+        assert_eq!(Material::prepare(&[missing], &config, &|| true).unwrap(), None);
+        assert_eq!(Material::prepare(&[], &config, &|| true).unwrap(), None, "phantoms are cancelled, too");
+    }
 }

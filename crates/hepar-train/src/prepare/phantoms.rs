@@ -4,26 +4,33 @@ use hepar_phantom::{BodyPart, PhantomSpec};
 use hepar_volume::Reorientation;
 use rayon::prelude::*;
 
-use super::{Prepared, planes_of, prepare_spatial};
+use super::{IsCancelled, Prepared, planes_of, prepare_spatial};
 use crate::config::TrainConfig;
 use crate::dataset::PatientId;
 use hepar_model::stage::StageName;
 
-/// Seed of the first phantom that is trained on; far from the small seeds that tests and demonstrations use.
+/// Seed of the first phantom that is trained on.
+///
+/// Tests and demonstrations use small seeds, from 0 and from 1 on, so that they never show a network what it was trained
+/// on; whoever draws phantoms to measure a network should stay below this number, too.
 const FIRST_SEED: u64 = 1_000_000;
 
 /// As many phantoms as the configuration asks for.
 ///
 /// Only the localizer gets parts of the body without liver. A seed whose phantom cannot be drawn is passed over; so are
 /// all after a while, rather than looking for ever.
-pub(super) fn prepare_phantoms(config: &TrainConfig) -> Vec<Prepared> {
+///
+/// `None` when `is_cancelled` says so, which is asked before each.
+pub(super) fn prepare_phantoms(config: &TrainConfig, is_cancelled: &IsCancelled<'_>) -> Option<Vec<Prepared>> {
     let planar = config.stage == StageName::Localizer;
     let seeds: Vec<u64> = (FIRST_SEED..)
         .take(config.phantoms * 4)
         .filter(|&seed| planar || PhantomSpec::random(seed).body_part == BodyPart::Abdomen)
         .take(config.phantoms)
         .collect();
-    seeds.into_par_iter().filter_map(|seed| prepare(seed, config)).collect()
+    let one = |seed| if is_cancelled() { None } else { Some(prepare(seed, config)) };
+    let phantoms: Option<Vec<Option<Prepared>>> = seeds.into_par_iter().map(one).collect();
+    Some(phantoms?.into_iter().flatten().collect())
 }
 
 fn prepare(seed: u64, config: &TrainConfig) -> Option<Prepared> {

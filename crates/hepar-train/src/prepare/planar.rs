@@ -9,7 +9,7 @@ use ndarray::{Array3, ArrayView3, Axis};
 
 use super::{Prepared, rounded};
 use crate::config::TrainConfig;
-use crate::dataset::{Case, PatientId, SliceCalibration, Source, read_slices};
+use crate::dataset::{Case, PatientId, Source, calibrations, read_slices};
 use crate::error::DataError;
 
 /// Distance of the slices that are taken from a scan.
@@ -33,7 +33,7 @@ pub(crate) fn planes_of(
 /// The cases that are single slices in files.
 ///
 /// # Errors
-/// When a file cannot be read, or its table names a slice that it does not have.
+/// When a file cannot be read, its calibration is unknown, or its table names a slice that it does not have.
 pub(super) fn slice_cases(cases: &[Case], config: &TrainConfig) -> Result<Vec<Prepared>, DataError> {
     let mut files: BTreeMap<&PathBuf, Vec<(&Case, &[usize])>> = BTreeMap::new();
     for case in cases {
@@ -44,14 +44,19 @@ pub(super) fn slice_cases(cases: &[Case], config: &TrainConfig) -> Result<Vec<Pr
     let mut prepared = Vec::new();
     for (file, cases) in files {
         let (images, masks) = read_slices(file)?;
-        let calibration = SliceCalibration::read(file)?;
+        let calibrations = calibrations(file)?;
+        let count = images.len_of(Axis(0));
         for (case, indices) in cases {
-            if let Some(missing) = indices.iter().find(|&&index| index >= images.len_of(Axis(0))) {
-                let problem = format!("its table names slice {missing}, it has {}", images.len_of(Axis(0)));
+            if let Some(missing) = indices.iter().find(|&index| *index >= count || !calibrations.contains_key(index)) {
+                let problem = format!("its table names slice {missing}, it has {count}");
                 return Err(DataError::Npz { path: file.clone(), problem });
             }
-            let stored = images.select(Axis(0), indices);
-            let hu = stored.mapv(|v| (f32::from(v) * calibration.slope + calibration.intercept).round() as i16);
+            let mut hu = images.select(Axis(0), indices).mapv(i16::from);
+            for (mut plane, index) in hu.outer_iter_mut().zip(indices) {
+                // Every index has a calibration: see above.
+                let calibration = calibrations[index];
+                plane.mapv_inplace(|stored| calibration.hu(stored));
+            }
             let labels = masks.select(Axis(0), indices);
             // The name ends with the volume; what comes before names the file.
             let origin = case.name.rsplit_once('/').map_or(case.name.as_str(), |(file, _)| file);

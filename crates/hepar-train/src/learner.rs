@@ -1,0 +1,93 @@
+//! What learns: the network, its optimiser and where the run stands.
+
+use std::path::Path;
+
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use hepar_model::weights::Weights;
+use hepar_nets::RaUnet;
+use hepar_nets::loss::soft_dice;
+
+use crate::checkpoint::{Checkpoint, OwnFolder, State, problem};
+use crate::config::TrainConfig;
+use crate::error::TrainError;
+use crate::loader::Batch;
+use crate::log::Row;
+use crate::schedule::learning_rate;
+use crate::validate::Score;
+
+/// Share of the newest loss in the running mean.
+const SMOOTHING: f64 = 0.02;
+
+/// What changes from step to step.
+pub(crate) struct Learner {
+    /// The network, with gradients.
+    pub network: RaUnet,
+    optimizer: ModuleOptimizer,
+    /// Where the run stands.
+    pub state: State,
+}
+
+impl Learner {
+    /// The learner of a checkpoint, or an untrained one in the state `begin`.
+    pub fn new(config: &TrainConfig, checkpoint: Option<Checkpoint>, begin: State) -> Result<Self, TrainError> {
+        let device = Device::default().autodiff();
+        let optimizer = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).init();
+        let Some(checkpoint) = checkpoint else {
+            let network = RaUnet::untrained(config.network()?, config.seed, &device);
+            return Ok(Self { network, optimizer, state: begin });
+        };
+        let path = &checkpoint.optimizer;
+        let optimizer = optimizer.load(path).map_err(|e| problem(path, &format!("{e:?}")))?;
+        Ok(Self { network: RaUnet::new(&checkpoint.weights, &device), optimizer, state: checkpoint.state })
+    }
+
+    /// Learns from one batch.
+    ///
+    /// # Errors
+    /// When the loss is no number.
+    pub fn step(&mut self, config: &TrainConfig, batch: Batch) -> Result<(), TrainError> {
+        let device = Device::default().autodiff();
+        let [depth, height, width] = config.patch;
+        let shape = [config.batch, 1, depth, height, width];
+        let tensor = |values: Vec<f32>| Tensor::<5>::from_data(TensorData::new(values, shape), &device);
+        let probabilities = self.network.forward(tensor(batch.input));
+        let loss = soft_dice(probabilities, tensor(batch.target));
+        let value = loss.clone().into_data().try_to_vec::<f32>().ok().and_then(|v| v.first().copied());
+        let value = value.unwrap_or(f32::NAN);
+        let step = self.state.step;
+        if !value.is_finite() {
+            return Err(TrainError::Diverged { step, samples: batch.samples, loss: value });
+        }
+        let rate = learning_rate(config, self.state.plateau, step);
+        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        self.network = self.optimizer.step(rate, self.network.clone(), gradients);
+        let smoothed =
+            self.state.smoothed_loss.map_or(f64::from(value), |mean| mean + SMOOTHING * (f64::from(value) - mean));
+        self.state.smoothed_loss = Some(smoothed);
+        self.state.step = step + 1;
+        self.state.latest = Some((value, rate));
+        Ok(())
+    }
+
+    /// What the log says of the last step; `None` before the first.
+    pub fn row(&self, score: Option<Score>) -> Option<Row> {
+        let (loss, learning_rate) = self.state.latest?;
+        let State { step, smoothed_loss, seconds, .. } = self.state;
+        Some(Row { step, loss, smoothed_loss: smoothed_loss?, learning_rate, score, seconds })
+    }
+
+    /// Leaves a checkpoint.
+    pub fn save(&self, folder: &OwnFolder) -> Result<(), TrainError> {
+        let optimizer = |path: &Path| self.optimizer.save(path).map_err(|e| format!("{e:?}"));
+        folder.save(&self.state, &self.weights()?, optimizer)
+    }
+
+    /// The network's weights.
+    ///
+    /// # Errors
+    /// When one is no number any more.
+    pub fn weights(&self) -> Result<Weights, TrainError> {
+        self.network.weights().map_err(|source| TrainError::DivergedWeights { step: self.state.step, source })
+    }
+}

@@ -1,0 +1,62 @@
+//! One training at a time in a run folder.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::problem;
+use crate::error::TrainError;
+
+/// The right to write into a run folder, until it is dropped.
+///
+/// The file `.lock` in the folder is locked by the system, which takes the lock back when the process dies: a file that
+/// was left behind keeps nobody out.
+#[derive(Debug)]
+pub(crate) struct RunLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl RunLock {
+    /// Locks the folder `run`, which exists.
+    ///
+    /// # Errors
+    /// When another training holds the lock, or the file cannot be written.
+    pub fn take(run: &Path) -> Result<Self, TrainError> {
+        let path = run.join(".lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|e| problem(&path, &e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(problem(run, &"another training is running in this folder")),
+            // Some network file systems know no locks; a run there is better than none.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(problem(&path, &error)),
+        }
+        Ok(Self { path, _file: file })
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // A file that stays is not locked: it does no harm.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_trainings_cannot_share_a_folder_but_a_file_left_behind_keeps_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".lock"), b"").unwrap();
+        let first = RunLock::take(folder.path()).unwrap();
+        let error = RunLock::take(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("another training"), "{error}");
+        drop(first);
+        RunLock::take(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,133 @@
+use super::*;
+use crate::config::{Augmentation, Schedule};
+use hepar_formats::{GridHeader, write_labels, write_scan};
+use hepar_model::stage::Grid;
+use hepar_phantom::PhantomSpec;
+
+/// A folder with small phantoms as a data set of `count` patients.
+fn data(count: u64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..count {
+        let spec = PhantomSpec { seed, shape: [40, 80, 80], spacing: [6.0, 4.8, 4.8], ..PhantomSpec::default() };
+        let phantom = spec.build().unwrap();
+        let path = |what: &str| folder.path().join(format!("case{seed}_{what}.nii.gz"));
+        let grid = GridHeader::from_geometry(phantom.ct.geometry());
+        write_scan(&path("ct"), &phantom.ct, &grid).unwrap();
+        write_labels(&path("label"), &phantom.labels, &grid).unwrap();
+    }
+    folder
+}
+
+fn tiny(stage: StageName) -> TrainConfig {
+    let config = TrainConfig {
+        widths: [4; 6],
+        batch: 2,
+        steps: 6,
+        checkpoint_every: 2,
+        phantoms: 0,
+        phantom_share: 0.0,
+        ..TrainConfig::preset(stage)
+    };
+    match stage {
+        StageName::Localizer => {
+            TrainConfig { patch: [1, 64, 64], grid: Grid::ResizedInPlane { size: [64, 64] }, ..config }
+        }
+        StageName::Liver | StageName::Tumour => {
+            TrainConfig { patch: [32, 64, 64], grid: Grid::Spacing { mm: [6.0, 4.0, 4.0] }, ..config }
+        }
+    }
+}
+
+fn quiet() -> Control {
+    Control::default()
+}
+
+fn run(config: &TrainConfig, data: &Path, run: &Path) -> Result<Summary, TrainError> {
+    train(config, &[data.to_owned()], run, &quiet())
+}
+
+fn last_weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("last/weights.safetensors")).unwrap()
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_bits_as_an_uninterrupted_one() {
+    let (data, runs) = (data(2), tempfile::tempdir().unwrap());
+    let schedule = Schedule::Constant;
+    let config = TrainConfig { schedule, ..tiny(StageName::Liver) };
+    let (whole, parts) = (runs.path().join("whole"), runs.path().join("parts"));
+    assert!(run(&config, data.path(), &whole).unwrap().finished);
+    run(&TrainConfig { steps: 3, ..config.clone() }, data.path(), &parts).unwrap();
+    let after_three = last_weights(&parts);
+    assert_eq!(run(&config, data.path(), &parts).unwrap().step, 6);
+    assert!(last_weights(&whole) != after_three, "the last three steps change something");
+    assert!(last_weights(&whole) == last_weights(&parts));
+}
+
+#[test]
+fn every_stage_trains_validates_and_can_be_exported() {
+    let (data, runs) = (data(4), tempfile::tempdir().unwrap());
+    for stage in StageName::ALL {
+        let config = TrainConfig { folds: 2, fold: Some(0), steps: 3, ..tiny(stage) };
+        let folder = runs.path().join(stage.as_str());
+        let summary = run(&config, data.path(), &folder).unwrap();
+        assert!(summary.best_dice.is_some_and(|dice| (0.0..=1.0).contains(&dice)), "{summary:?}");
+        let exported = crate::export_stage(&folder).unwrap();
+        let weights =
+            hepar_model::weights::Weights::from_safetensors(exported.stage.config().unwrap(), &exported.bytes);
+        assert_eq!(weights.unwrap().config(), &config.network().unwrap());
+        assert!(folder.join("best/score.json").exists());
+    }
+}
+
+#[test]
+fn a_cancelled_run_leaves_a_checkpoint_and_says_so() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let control = Control { minutes: Some(0.0), ..Control::default() };
+    let config = tiny(StageName::Localizer);
+    let summary = train(&config, &[data.path().to_owned()], runs.path(), &control).unwrap();
+    assert_eq!((summary.step, summary.finished), (0, false));
+    let control = Control { minutes: Some(1e-9), ..Control::default() };
+    control.cancel.store(true, Ordering::Relaxed);
+    assert_eq!(train(&config, &[data.path().to_owned()], runs.path(), &control).unwrap().step, 0);
+    assert!(run(&config, data.path(), runs.path()).unwrap().finished);
+    assert!(runs.path().join("last/state.json").exists());
+}
+
+#[test]
+fn a_loss_that_is_no_number_ends_the_run_with_the_step_and_samples() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let config = TrainConfig { learning_rate: 1e38, schedule: Schedule::Constant, ..tiny(StageName::Localizer) };
+    let error = run(&config, data.path(), runs.path()).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. } | TrainError::DivergedWeights { .. }), "{error}");
+    assert!(error.to_string().contains("lower the learning rate"), "{error}");
+}
+
+#[test]
+fn a_run_folder_of_another_configuration_or_other_data_is_refused() {
+    let (data1, data2, runs) = (data(1), data(2), tempfile::tempdir().unwrap());
+    let config = TrainConfig { steps: 1, ..tiny(StageName::Localizer) };
+    run(&config, data1.path(), runs.path()).unwrap();
+    let other = TrainConfig { augmentation: Augmentation::NONE, ..config.clone() };
+    let error = run(&other, data1.path(), runs.path()).unwrap_err().to_string();
+    assert!(error.contains("augmentation"), "{error}");
+    assert!(matches!(run(&config, data2.path(), runs.path()), Err(TrainError::OtherData(_))));
+}
+
+#[test]
+fn a_network_learns_where_the_liver_of_a_phantom_is() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let config = TrainConfig {
+        steps: 120,
+        batch: 4,
+        learning_rate: 3e-3,
+        augmentation: Augmentation::NONE,
+        schedule: Schedule::Constant,
+        widths: [4, 4, 8, 8, 8, 8],
+        ..tiny(StageName::Localizer)
+    };
+    run(&config, data.path(), runs.path()).unwrap();
+    let log = std::fs::read_to_string(runs.path().join("log.csv")).unwrap();
+    let losses: Vec<f64> = log.lines().skip(1).map(|l| l.split(',').nth(2).unwrap().parse().unwrap()).collect();
+    assert!(losses[11] < losses[0] - 0.1, "{losses:?}");
+}
