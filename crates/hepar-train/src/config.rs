@@ -33,7 +33,8 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// From which everything random is drawn.
     pub seed: u64,
-    /// Into how many folds patients are divided, 1..=1000; a patient's fold depends on this number and the patient alone.
+    /// Into how many folds patients are divided, 1..=1000; a patient's fold depends on this number and the patient
+    /// alone.
     pub folds: usize,
     /// The fold that is held out for validation, 0..folds; none: all patients are trained on and nothing is validated.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -53,8 +53,8 @@ impl Batches {
 
 /// Calls `make` for `steps`, in order, on a thread of its own, a few ahead of who takes the batches.
 ///
-/// The thread ends with the last step, when the batches are dropped, or when `make` panics; the panic arrives as an error
-/// in the place of its batch.
+/// The thread ends with the last step, when the batches are dropped, or when `make` panics; the panic arrives as an
+/// error in the place of its batch.
 pub(crate) fn prefetch<'scope>(
     scope: &'scope Scope<'scope, '_>,
     steps: Range<u64>,

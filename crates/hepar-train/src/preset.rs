@@ -30,8 +30,8 @@ impl TrainConfig {
     /// A configuration for narrow networks that a few processor cores can train.
     ///
     /// Widths are a quarter of the article's (half for the localizer), scans are brought to a common spacing, and
-    /// samples are varied. It trains on all patients but the one who is kept for tests. It knows no data set: which cases
-    /// are cropped or lack labels of tumours is left to `cropped` and `liver_only`.
+    /// samples are varied. It trains on all patients but the one who is kept for tests. It knows no data set: which
+    /// cases are cropped or lack labels of tumours is left to `cropped` and `liver_only`.
     pub fn preset(stage: StageName) -> Self {
         let common = Self::narrow(stage);
         match stage {
@@ -94,8 +94,9 @@ impl TrainConfig {
     ///
     /// Where the article is silent or unsound, [`TrainConfig::preset`] stays:
     ///
-    /// - Hounsfield units become 0..1 by the fixed window, not by the minimum and maximum of each volume after clipping:
-    ///   a single voxel would change the brightness of all, and slices of one scan would differ from those of its parts;
+    /// - Hounsfield units become 0..1 by the fixed window, not by the minimum and maximum of each volume after
+    ///   clipping: a single voxel would change the brightness of all, and slices of one scan would differ from those of
+    ///   its parts;
     /// - patches have one size in training and inference, and scans that are shorter than a patch are padded;
     /// - folds are by patient;
     /// - epochs become steps for about 100 volumes.

@@ -80,8 +80,8 @@ impl Summary {
 /// Trains a network on the cases in the folders `data`, into the folder `run`.
 ///
 /// When the folder holds a checkpoint, the run goes on from there as if it had never stopped: samples are functions of
-/// their index. It returns when all steps are done, the control cancels, or the time is up; each time a checkpoint of the
-/// steps that were done is left. Nobody else can train in the folder meanwhile.
+/// their index. It returns when all steps are done, the control cancels, or the time is up; each time a checkpoint of
+/// the steps that were done is left. Nobody else can train in the folder meanwhile.
 ///
 /// # Errors
 /// When configuration or data are wrong, the folder belongs to another run, the training diverges, or a file cannot be

@@ -52,8 +52,8 @@ impl Split {
     /// Divides cases by patient.
     ///
     /// The patient who is kept for tests and those that the configuration excludes are left out, and so are cases that
-    /// its stage cannot use. The folds depend neither on the stage nor on the other cases, so that a patient is held out
-    /// from all three networks of a fold, even when each is trained on folders of its own.
+    /// its stage cannot use. The folds depend neither on the stage nor on the other cases, so that a patient is held
+    /// out from all three networks of a fold, even when each is trained on folders of its own.
     ///
     /// # Errors
     /// When there is nothing to train on, or the held-out fold is empty.

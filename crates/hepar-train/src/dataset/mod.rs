@@ -54,8 +54,8 @@ pub enum Source {
 /// Finds the cases in folders and the folders below them, in order of their names.
 ///
 /// Looked for are `volume-N.nii[.gz]` beside `segmentation-N.nii[.gz]` (LiTS), `imagesTr/liver_N.nii.gz` with
-/// `labelsTr/liver_N.nii.gz` (Medical Segmentation Decathlon), `X_ct.nii.gz` beside `X_label.nii.gz`, and `X.npz` beside
-/// `X.csv` (single slices). Folders named `fixtures` are left out.
+/// `labelsTr/liver_N.nii.gz` (Medical Segmentation Decathlon), `X_ct.nii.gz` beside `X_label.nii.gz`, and `X.npz`
+/// beside `X.csv` (single slices). Folders named `fixtures` are left out.
 ///
 /// # Errors
 /// When a folder cannot be read, a scan has no labels, two cases have the same name, or there are no cases at all.

@@ -18,8 +18,8 @@ pub(crate) struct SliceCalibration {
     pub intercept: f32,
 }
 
-/// Files, by their names without ending, whose calibration is known though their tables do not state it: slices of whole
-/// scans, clipped to −160..240 HU, and slices through livers that hold 0..255 HU.
+/// Files, by their names without ending, whose calibration is known though their tables do not state it: slices of
+/// whole scans, clipped to −160..240 HU, and slices through livers that hold 0..255 HU.
 const KNOWN: [(&str, SliceCalibration); 2] = [
     ("scan-slices", SliceCalibration { slope: 400.0 / 255.0, intercept: -160.0 }),
     ("liver-slices", SliceCalibration { slope: 1.0, intercept: 0.0 }),
@@ -70,8 +70,8 @@ pub(crate) fn calibrations(file: &Path) -> Result<BTreeMap<usize, SliceCalibrati
     rows(&table)?.into_iter().map(of_row).collect()
 }
 
-/// The lines of a table with the columns `index`, `volume` or, by its LiTS number, `lits_volume`, and perhaps `slope` and
-/// `intercept`.
+/// The lines of a table with the columns `index`, `volume` or, by its LiTS number, `lits_volume`, and perhaps `slope`
+/// and `intercept`.
 fn rows(table: &Path) -> Result<Vec<Row>, DataError> {
     let text = std::fs::read_to_string(table).map_err(|source| DataError::Table { path: table.to_owned(), source })?;
     let bad = |line: usize| DataError::TableLine { path: table.to_owned(), line };

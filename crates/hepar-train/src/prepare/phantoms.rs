@@ -11,8 +11,8 @@ use hepar_model::stage::StageName;
 
 /// Seed of the first phantom that is trained on.
 ///
-/// Tests and demonstrations use small seeds, from 0 and from 1 on, so that they never show a network what it was trained
-/// on; whoever draws phantoms to measure a network should stay below this number, too.
+/// Tests and demonstrations use small seeds, from 0 and from 1 on, so that they never show a network what it was
+/// trained on; whoever draws phantoms to measure a network should stay below this number, too.
 const FIRST_SEED: u64 = 1_000_000;
 
 /// As many phantoms as the configuration asks for.
