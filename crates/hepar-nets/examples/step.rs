@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let x = input(&device);
         let target = x.clone().greater_elem(0.7).float();
         let start = Instant::now();
-        let loss = loss::soft_dice(net.forward(x), target);
+        let loss = loss::soft_dice(net.forward(x), target.clone(), target.ones_like());
         let forward = start.elapsed();
         let gradients = GradientsParams::from_grads(loss.backward(), &net);
         let backward = start.elapsed() - forward;

@@ -88,7 +88,7 @@ fn step(case: &Value) -> Step {
     let input = tensor(values(&case["input"], shape)).require_grad();
     let target = values(&case["target"], shape).into_iter().map(|u| if u < 0.3 { 1.0 } else { 0.0 });
     let output = net.forward(input.clone());
-    let loss = loss::soft_dice(output.clone(), tensor(target.collect()));
+    let loss = loss::soft_dice(output.clone(), tensor(target.collect()), output.ones_like());
     let tape: Gradients = loss.backward();
     let mut gradients = net.gradients(&tape);
     gradients.insert("input".into(), input.grad(&tape).unwrap().into_data().try_to_vec().unwrap());

@@ -1,5 +1,7 @@
 //! What a training run needs to know, as `config.toml` states it.
 
+use std::path::PathBuf;
+
 use hepar_model::stage::{BoxMargin, Grid, Stage, StageName, Window};
 use hepar_model::topology::{Dimensions, NetworkConfig};
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,18 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Steps in all.
     pub steps: u64,
+    /// What the network is punished for.
+    #[serde(default)]
+    pub loss: Loss,
+    /// How much a voxel outside the liver counts in the tumour stage's loss, 0..=1.
+    ///
+    /// The pipeline drops what the stage finds there, so it need not be right there; but the liver that it is given is
+    /// never exact, so it should not be free to say anything either. The other stages know only 1, the article's.
+    #[serde(default = "whole")]
+    pub outside_liver: f32,
+    /// Safetensors file with weights of the same network to start from; none: random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<PathBuf>,
     /// Adam's learning rate at its highest.
     pub learning_rate: f64,
     /// Steps between two validations.
@@ -68,6 +82,22 @@ pub struct TrainConfig {
     pub margin: BoxMargin,
     /// How samples are varied.
     pub augmentation: Augmentation,
+}
+
+/// The weight of a voxel that counts like any other.
+fn whole() -> f32 {
+    1.0
+}
+
+/// What the network is punished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// Soft Dice loss over the batch; the article's.
+    #[default]
+    Dice,
+    /// Soft Dice loss plus the mean cross entropy of the voxels, which also teaches where a batch has no target.
+    DiceCrossEntropy,
 }
 
 /// How the learning rate falls.
@@ -280,6 +310,12 @@ impl TrainConfig {
             }
             Grid::Native | Grid::Spacing { .. } if planar => {
                 Some("the localizer looks at slices that are resized in plane: grid.kind = \"resized-in-plane\"".into())
+            }
+            _ if self.stage != StageName::Tumour && self.outside_liver != 1.0 => {
+                Some(format!("outside_liver = {} has no meaning for the {} stage", self.outside_liver, self.stage))
+            }
+            _ if !(0.0..=1.0).contains(&self.outside_liver) => {
+                Some(format!("outside_liver = {} leaves 0..1", self.outside_liver))
             }
             _ if !(0.0..=1.0).contains(&self.phantom_share) => {
                 Some(format!("phantom_share = {} leaves 0..1", self.phantom_share))

@@ -6,10 +6,10 @@ use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use hepar_model::weights::Weights;
 use hepar_nets::RaUnet;
-use hepar_nets::loss::soft_dice;
+use hepar_nets::loss::{cross_entropy, soft_dice};
 
 use crate::checkpoint::{Checkpoint, OwnFolder, State, problem};
-use crate::config::TrainConfig;
+use crate::config::{Loss, TrainConfig};
 use crate::error::TrainError;
 use crate::loader::Batch;
 use crate::log::Row;
@@ -34,7 +34,10 @@ impl Learner {
         let device = Device::default().autodiff();
         let optimizer = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).init();
         let Some(checkpoint) = checkpoint else {
-            let network = RaUnet::untrained(config.network()?, config.seed, &device);
+            let network = match &config.start {
+                Some(path) => RaUnet::new(&starting_weights(config, path)?, &device),
+                None => RaUnet::untrained(config.network()?, config.seed, &device),
+            };
             return Ok(Self { network, optimizer, state: begin });
         };
         let path = &checkpoint.optimizer;
@@ -52,7 +55,12 @@ impl Learner {
         let shape = [config.batch, 1, depth, height, width];
         let tensor = |values: Vec<f32>| Tensor::<5>::from_data(TensorData::new(values, shape), &device);
         let probabilities = self.network.forward(tensor(batch.input));
-        let loss = soft_dice(probabilities, tensor(batch.target));
+        let (target, weight) = (tensor(batch.target), tensor(batch.weight));
+        let dice = soft_dice(probabilities.clone(), target.clone(), weight.clone());
+        let loss = match config.loss {
+            Loss::Dice => dice,
+            Loss::DiceCrossEntropy => dice.add(cross_entropy(probabilities, target, weight)),
+        };
         let value = loss.clone().into_data().try_to_vec::<f32>().ok().and_then(|v| v.first().copied());
         let value = value.unwrap_or(f32::NAN);
         let step = self.state.step;
@@ -90,4 +98,10 @@ impl Learner {
     pub fn weights(&self) -> Result<Weights, TrainError> {
         self.network.weights().map_err(|source| TrainError::DivergedWeights { step: self.state.step, source })
     }
+}
+
+/// The weights that a run starts from.
+fn starting_weights(config: &TrainConfig, path: &Path) -> Result<Weights, TrainError> {
+    let bytes = std::fs::read(path).map_err(|e| problem(path, &e))?;
+    Ok(Weights::from_safetensors(config.network()?, &bytes)?)
 }

@@ -9,7 +9,7 @@ use std::thread::Scope;
 use crate::error::TrainError;
 use crate::sample::Sampler;
 
-/// Batches that wait at most; each is two arrays of the batch's size.
+/// Batches that wait at most; each is three arrays of the batch's size.
 const PREFETCHED: usize = 3;
 
 /// The samples of one step.
@@ -21,6 +21,8 @@ pub(crate) struct Batch {
     pub input: Vec<f32>,
     /// What it should answer, of the same shape.
     pub target: Vec<f32>,
+    /// How much each voxel counts, of the same shape.
+    pub weight: Vec<f32>,
 }
 
 /// Batches in the order of their steps, or why there is none.
@@ -32,12 +34,13 @@ impl Batch {
     pub fn make(sampler: &Sampler<'_>, step: u64, size: usize) -> Self {
         let size = size as u64;
         let samples = step * size..(step + 1) * size;
-        let (mut input, mut target) = (Vec::new(), Vec::new());
+        let (mut input, mut target, mut weight) = (Vec::new(), Vec::new(), Vec::new());
         for sample in samples.clone().map(|index| sampler.sample(index)) {
             input.extend(sample.input);
             target.extend(sample.target);
+            weight.extend(sample.weight);
         }
-        Self { samples, input, target }
+        Self { samples, input, target, weight }
     }
 }
 
@@ -88,7 +91,7 @@ mod tests {
     fn a_panic_arrives_in_the_place_of_its_batch() {
         let make = |step: u64| {
             assert!(step != 7, "step {step} cannot be made");
-            Batch { samples: step..step + 1, input: Vec::new(), target: Vec::new() }
+            Batch { samples: step..step + 1, input: Vec::new(), target: Vec::new(), weight: Vec::new() }
         };
         std::thread::scope(|scope| {
             let batches = prefetch(scope, 5..9, make);

@@ -2,7 +2,7 @@
 
 use hepar_model::stage::{BoxMargin, Grid, StageName, Window};
 
-use crate::config::{Augmentation, Schedule, TrainConfig};
+use crate::config::{Augmentation, Loss, Schedule, TrainConfig};
 
 /// The margins of every stage's box: 10 voxels in plane and 20 mm through plane.
 const MARGIN: BoxMargin = BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 };
@@ -69,6 +69,9 @@ impl TrainConfig {
             patch: [64, 96, 96],
             batch: 2,
             steps: 4000,
+            loss: Loss::Dice,
+            outside_liver: 1.0,
+            start: None,
             learning_rate: 1e-3,
             validate_every: 500,
             checkpoint_every: 100,

@@ -39,6 +39,8 @@ pub struct Sample {
     pub input: Array3<f32>,
     /// What it should answer, 0 or 1, `[d, h, w]`.
     pub target: Array3<f32>,
+    /// How much each voxel counts, 0..=1, `[d, h, w]`.
+    pub weight: Array3<f32>,
 }
 
 /// Cases by origin and patient, and the same of those that have lesions.
@@ -155,7 +157,7 @@ impl<'a> Sampler<'a> {
         let placement = Placement::draw(rng, augmentation, centre, case.spacing);
         let intensity = Intensity::draw(rng, augmentation);
         let low = config.window.0[0];
-        let taken = extract(hu, labels, &placement, config.patch, low, |label| config.is_target(label));
+        let taken = extract(hu, labels, &placement, config.patch, low);
         let mut input = intensity.apply(taken.hu, config.window, rng);
         // Beyond the case is what inference pads with, whatever was done to the brightness.
         input.zip_mut_with(&taken.inside, |value, inside| {
@@ -163,7 +165,9 @@ impl<'a> Sampler<'a> {
                 *value = 0.0;
             }
         });
-        Sample { case: case.name.clone(), input, target: taken.target }
+        let target = taken.labels.mapv(|label| f32::from(u8::from(config.is_target(label))));
+        let weight = taken.labels.mapv(|label| if label >= 1 { 1.0 } else { config.outside_liver });
+        Sample { case: case.name.clone(), input, target, weight }
     }
 }
 

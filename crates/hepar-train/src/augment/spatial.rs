@@ -18,8 +18,8 @@ pub(crate) struct Placement {
 pub(crate) struct Extract {
     /// Hounsfield units.
     pub hu: Array3<f32>,
-    /// 1 where the label is the target, otherwise 0.
-    pub target: Array3<f32>,
+    /// Labels; 0 beyond the case.
+    pub labels: Array3<u8>,
     /// Whether the voxel lies in the case at all.
     pub inside: Array3<bool>,
 }
@@ -64,25 +64,24 @@ pub(crate) fn extract(
     placement: &Placement,
     patch: [usize; 3],
     beyond: f32,
-    is_target: impl Fn(u8) -> bool,
 ) -> Extract {
     let mut sample = Extract {
         hu: Array3::from_elem(patch, beyond),
-        target: Array3::zeros(patch),
+        labels: Array3::zeros(patch),
         inside: Array3::from_elem(patch, false),
     };
     let (depth, height, width) = hu.dim();
     let shape = [depth, height, width];
-    let voxels = sample.hu.indexed_iter_mut().zip(&mut sample.target).zip(&mut sample.inside);
+    let voxels = sample.hu.indexed_iter_mut().zip(&mut sample.labels).zip(&mut sample.inside);
     let mut row = [0.0; 3];
-    for ((((d, h, w), value), target), inside) in voxels {
+    for ((((d, h, w), value), label), inside) in voxels {
         if w == 0 {
             row = placement.point([d, h, 0], patch);
         }
         let at: [f64; 3] = std::array::from_fn(|axis| row[axis] + placement.matrix[axis][2] * w as f64);
         let [Some(k), Some(j), Some(i)] = [0, 1, 2].map(|axis| Tap::new(at[axis], shape[axis])) else { continue };
         *value = linear(hu, k, j, i);
-        *target = f32::from(u8::from(is_target(labels[[k.nearest(), j.nearest(), i.nearest()]])));
+        *label = labels[[k.nearest(), j.nearest(), i.nearest()]];
         *inside = true;
     }
     sample
@@ -171,12 +170,12 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         // From voxel (-1, 2, 3) on: the first slice of the sample lies outside.
         let placement = Placement::draw(&mut rng, &Augmentation::NONE, [0.5, 3.5, 5.0], [2.5, 0.7, 0.9]);
-        let sample = extract(hu.view(), labels.view(), &placement, [4, 4, 5], 0.0, |label| label == 1);
+        let sample = extract(hu.view(), labels.view(), &placement, [4, 4, 5], 0.0);
         for ((d, h, w), &value) in sample.hu.indexed_iter() {
             assert_eq!(sample.inside[[d, h, w]], d > 0);
             let expected = if d > 0 { hu[[d - 1, h + 2, w + 3]] } else { 0 };
             assert_eq!(value, f32::from(expected));
-            assert_eq!(sample.target[[d, h, w]] == 1.0, d > 0 && labels[[d - 1, h + 2, w + 3]] == 1);
+            assert_eq!(sample.labels[[d, h, w]] == 1, d > 0 && labels[[d - 1, h + 2, w + 3]] == 1);
         }
     }
 
@@ -187,12 +186,12 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let centre = [9.5 + rng.random::<f64>(), 19.5, 18.0];
             let placement = Placement::draw(&mut rng, &STRONG, centre, [2.0, 1.0, 1.0]);
-            let sample = extract(hu.view(), labels.view(), &placement, [16, 32, 32], 0.0, |label| label == 1);
+            let sample = extract(hu.view(), labels.view(), &placement, [16, 32, 32], 0.0);
             let (mut wrong, mut inside) = (0, 0);
-            for (&value, &target) in sample.hu.iter().zip(&sample.target) {
-                inside += usize::from(target == 1.0);
+            for (&value, &label) in sample.hu.iter().zip(&sample.labels) {
+                inside += usize::from(label == 1);
                 // Nearest and linear disagree only in the mixed voxels of the border.
-                wrong += usize::from((target == 1.0 && value < 10.0) || (target == 0.0 && value > 90.0));
+                wrong += usize::from((label == 1 && value < 10.0) || (label == 0 && value > 90.0));
             }
             assert!(inside > 200 && wrong == 0, "seed {seed}: {wrong} of {inside}");
         }
@@ -206,8 +205,8 @@ mod tests {
         for seed in 0..10 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let placement = Placement::draw(&mut rng, &turn, [9.5, 19.5, 19.5], [2.0, 1.0, 1.0]);
-            let sample = extract(hu.view(), labels.view(), &placement, [20, 40, 40], 0.0, |label| label == 1);
-            let overlap = sample.target.iter().zip(&labels).filter(|(t, l)| **t == 1.0 && **l == 1).count() as f64;
+            let sample = extract(hu.view(), labels.view(), &placement, [20, 40, 40], 0.0);
+            let overlap = sample.labels.iter().zip(&labels).filter(|(t, l)| **t == 1 && **l == 1).count() as f64;
             assert!(overlap > 0.9 * voxels, "seed {seed}: {overlap} of {voxels}");
         }
     }

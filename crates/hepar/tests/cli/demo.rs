@@ -20,6 +20,6 @@ fn a_demonstration_says_how_good_the_result_is_and_can_be_repeated() {
     let preview = out.join(&files[0]).join("preview.png");
     assert!(preview.is_file());
     let run = demo(folder.path(), &["--seeds", "2", "-q"]).expect(0);
-    assert!(run.out.contains("1000001") && run.out.contains("mean"), "{}", run.out);
+    assert!(run.out.contains(" 2 ") && run.out.contains("mean"), "{}", run.out);
     assert_eq!(names(&out).len(), 6);
 }
