@@ -23,6 +23,17 @@ fn forced(name: &str) -> Option<Arch> {
     }
 }
 
+/// Output channels whose sums a kernel keeps in registers; packed weights come in blocks of so many.
+///
+/// Instruction sets with 32 registers hold 8 channels of 3 vectors, those with 16 hold 4.
+pub(crate) fn block() -> usize {
+    match arch() {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V3(_) => 4,
+        _ => 8,
+    }
+}
+
 /// Name of the instruction set in use, for manifests.
 pub fn name() -> &'static str {
     match arch() {

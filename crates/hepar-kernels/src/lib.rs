@@ -6,7 +6,14 @@
 //!
 //! The crate knows no framework, no network and no scan.
 
+pub mod block;
 pub mod convolution;
+pub mod entry;
+pub mod exit;
 pub mod isa;
+mod lanes;
+pub mod maps;
 pub mod norm;
+pub mod pool;
 mod scratch;
+mod sigmoid;

@@ -23,6 +23,13 @@ impl Scratch {
         buffer.resize(len, 0.0);
         Self(buffer)
     }
+
+    /// A buffer of `len` zeros.
+    pub fn zeroed(len: usize) -> Self {
+        let mut buffer = Self::take(len);
+        buffer.fill(0.0);
+        buffer
+    }
 }
 
 impl Drop for Scratch {

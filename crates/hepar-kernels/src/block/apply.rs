@@ -1,0 +1,118 @@
+//! Convolutions of 1³ on whole maps, before they are upsampled.
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::point::{PointLayer, activated, put};
+use crate::isa::arch;
+use crate::maps::MapLayout;
+use crate::scratch::Scratch;
+use crate::sigmoid::sigmoid;
+
+/// The part of a block that sees an upsampled map, applied before upsampling.
+#[derive(Debug, Clone)]
+pub struct HalvesLayer {
+    /// The map's part of the block's first normalisation.
+    pub scale: Vec<f32>,
+    /// See [`HalvesLayer::scale`].
+    pub shift: Vec<f32>,
+    /// To the narrow maps, from the normalised map.
+    pub narrow: PointLayer,
+    /// To the output, from the map as it is.
+    pub shortcut: PointLayer,
+}
+
+impl HalvesLayer {
+    /// Channels of the result.
+    pub fn outputs(&self) -> usize {
+        self.narrow.outputs() + self.shortcut.outputs()
+    }
+
+    /// Computes what [`super::Extras::halves`] takes from maps of the layout `layout`.
+    ///
+    /// # Panics
+    /// When a length does not fit.
+    pub fn run(&self, layout: MapLayout, from: &[f32], to: &mut [f32]) {
+        let out = layout.with_channels(self.outputs());
+        assert_eq!((from.len(), to.len()), (layout.len(), out.len()), "lengths of the maps");
+        let narrow = self.narrow.outputs() * out.channel();
+        to.par_chunks_mut(out.plane()).zip(from.par_chunks(layout.plane())).for_each(|(to, from)| {
+            let (first, second) = to.split_at_mut(narrow);
+            let norm = Some([&self.scale[..], &self.shift[..]]);
+            arch().dispatch(Apply { layer: &self.narrow, norm, layout, from, to: first });
+            arch().dispatch(Apply { layer: &self.shortcut, norm: None, layout, from, to: second });
+        });
+    }
+}
+
+/// The logistic function of a convolution of 1³, as [`super::Extras::gate`] takes it; maps of the layout `layout`.
+///
+/// # Panics
+/// When a length does not fit.
+pub fn mask(layer: &PointLayer, layout: MapLayout, from: &[f32], to: &mut [f32]) {
+    let out = layout.with_channels(layer.outputs());
+    assert_eq!((from.len(), to.len()), (layout.len(), out.len()), "lengths of the maps");
+    to.par_chunks_mut(out.plane()).zip(from.par_chunks(layout.plane())).for_each(|(to, from)| {
+        arch().dispatch(Apply { layer, norm: None, layout, from, to });
+        arch().dispatch(Logistic(to));
+    });
+}
+
+/// One plane through a layer.
+struct Apply<'a> {
+    layer: &'a PointLayer,
+    /// Scale and shift of a normalisation with ReLU before it.
+    norm: Option<[&'a [f32]; 2]>,
+    layout: MapLayout,
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match S::F32_LANES {
+            8 => self.run::<S, 4>(simd),
+            _ => self.run::<S, 8>(simd),
+        }
+    }
+}
+
+impl Apply<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const C: usize>(self, simd: S) {
+        let (inputs, outputs) = (self.layer.inputs(), self.layer.outputs());
+        let channel = self.layout.channel();
+        let mut scratch = Scratch::take(inputs * S::F32_LANES);
+        for at in (0..self.layout.run()).step_by(S::F32_LANES) {
+            if let Some(norm) = self.norm {
+                activated::<S, 1>(simd, norm, self.from, channel, at, &mut scratch);
+            }
+            for (block, first) in (0..outputs).step_by(C).enumerate() {
+                let mut sums = self.layer.bias::<S, C, 1>(simd, block);
+                if self.norm.is_some() {
+                    self.layer.add(simd, &mut sums, block, 0, &scratch, S::F32_LANES, inputs, 0);
+                } else {
+                    self.layer.add(simd, &mut sums, block, 0, self.from, channel, inputs, at);
+                }
+                put::<S, C, 1>(&sums, outputs - first, &mut self.to[first * channel..], channel, at);
+            }
+        }
+    }
+}
+
+/// The logistic function of all values.
+struct Logistic<'a>(&'a mut [f32]);
+
+impl WithSimd for Logistic<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for value in self.0 {
+            *value = sigmoid(*value);
+        }
+    }
+}
