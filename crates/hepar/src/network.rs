@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::{Engine, EngineError};
 use hepar_model::stage::StageName;
-use hepar_nets::BurnEngine;
+pub use hepar_engine::StepProfile;
+use hepar_engine::{CpuEngine, CpuNetwork};
 use ndarray::{Array5, ArrayD, Axis, Ix5};
 use ndarray_npy::{ReadNpyError, WriteNpyExt, read_npy};
 
@@ -74,10 +75,29 @@ pub fn run_network(bundle: &Bundle, stage: StageName, input: &Path, output: &Pat
     let array: Array5<f32> = array.into_dimensionality::<Ix5>().map_err(|_| wrong_rank())?;
     let weights = bundle.weights(stage).map_err(ModelError::from)?;
     let failed = |source| NetworkError::Engine { stage, source };
-    let mut network = BurnEngine.load(&weights).map_err(failed)?;
+    let mut network = CpuEngine.load(&weights).map_err(failed)?;
     let probabilities = network.forward(array.view()).map_err(failed)?;
     let probabilities = probabilities.into_shape_with_order(shape).map_err(|_| wrong_rank())?;
     let mut bytes = Cursor::new(Vec::new());
     probabilities.write_npy(&mut bytes).map_err(|error| failed(EngineError::Failed(error.to_string())))?;
     Ok(write_file(output, bytes.get_ref())?)
+}
+
+/// Runs the network of a stage `runs` times on values in 0..1, N × 1 × the stage's patch, and says where the time went.
+///
+/// # Errors
+/// When the weights do not fit.
+pub fn profile_network(
+    bundle: &Bundle,
+    stage: StageName,
+    batch: usize,
+    runs: usize,
+) -> Result<Vec<StepProfile>, Error> {
+    let weights = bundle.weights(stage).map_err(ModelError::from)?;
+    let failed = |source| NetworkError::Engine { stage, source };
+    let mut network = CpuNetwork::new(&weights).map_err(failed)?;
+    let [d, h, w] = bundle.card().stage(stage).patch;
+    // A ramp: what the values are changes no time, but many zeros might.
+    let input = Array5::from_shape_fn((batch, 1, d, h, w), |(_, _, k, j, i)| ((k + j + i) % 97) as f32 / 97.0);
+    Ok(network.profile(input.view(), runs).map_err(failed)?)
 }

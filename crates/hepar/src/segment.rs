@@ -6,7 +6,7 @@ use std::time::Instant;
 use hepar_formats::{Scan, read_labels, read_scan};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::Engine;
-use hepar_nets::BurnEngine;
+use hepar_engine::CpuEngine;
 use hepar_pipeline::{Findings, LastStage, Pipeline, Request, Segmentation};
 use hepar_volume::{Geometry, Reorientation, Volume};
 
@@ -70,7 +70,7 @@ impl Segmenter {
     /// # Errors
     /// When the weights do not fit, or the engine cannot run a network.
     pub fn new(bundle: &Bundle) -> Result<Self, Error> {
-        let engine = BurnEngine;
+        let engine = CpuEngine;
         let pipeline = Pipeline::load(bundle, &engine).map_err(ErrorKind::Prepare)?;
         Ok(Self { pipeline, model: ModelIdentity::of(bundle), engine: engine.name() })
     }

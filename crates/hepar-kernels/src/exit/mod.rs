@@ -57,6 +57,11 @@ impl ExitLayer {
         Self { products: Products::new(weights), bias: weights.bias.to_vec(), last, last_bias: weights.last_bias }
     }
 
+    /// Channels of the upsampled half and of the other, and taps of a kernel.
+    pub fn sizes(&self) -> (usize, usize, usize) {
+        (self.products.upsampled, self.products.channels, self.last.len() / self.products.channels)
+    }
+
     /// Probabilities, N × D × H × W in C order, from the network's input and the decoder's last map.
     ///
     /// `low` has the layout `layout`: half the sides of `input`. `entry` is the first layer.

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hepar::assemble::{Runs, assemble};
-use hepar::network::run_network;
+use hepar::network::{StepProfile, profile_network, run_network};
 use hepar::output::plan_new_file;
 use hepar::{Bundle, exit, open_model};
 use hepar_model::stage::{Grid, Stage, StageName};
@@ -39,6 +39,21 @@ enum Command {
         /// Where its probabilities go, .npy; must not be there yet
         #[arg(long, value_name = "Y.npy")]
         output: PathBuf,
+    },
+    /// Show where the time of a network goes, layer by layer
+    Profile {
+        /// Folder of the model [default: the one in the program]
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
+        /// Which network
+        #[arg(long, value_enum, default_value = "tumour")]
+        stage: StageArgument,
+        /// Patches or slices that go through it together
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+        batch: u16,
+        /// How often it runs; the table has the medians
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        runs: u16,
     },
     /// Put the networks of three training runs together to a model
     Assemble {
@@ -88,6 +103,11 @@ impl Arguments {
             Command::Run { model, stage, input, output } => {
                 plan_new_file(&output)?;
                 run_network(&open_model(model.as_deref())?, stage.into(), &input, &output)?;
+            }
+            Command::Profile { model, stage, batch, runs } => {
+                let model = open_model(model.as_deref())?;
+                let steps = profile_network(&model, stage.into(), batch.into(), runs.into())?;
+                print(profile(&steps))?;
             }
             Command::Assemble { localizer, liver, tumour, card: description, output } => {
                 let bundle = assemble(&Runs { localizer, liver, tumour }, &description, &output)?;
@@ -150,6 +170,47 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
             format!("{} voxels in plane, {} mm across", stage.margin.in_plane_voxels, stage.margin.through_plane_mm),
         ),
     ]
+}
+
+/// A table of steps, the slowest kinds first in a second one.
+fn profile(steps: &[StepProfile]) -> String {
+    let total: f64 = steps.iter().map(|step| step.time.as_secs_f64()).sum();
+    let row = |name: String, seconds: f64, flops: u64, bytes: u64| {
+        [
+            name,
+            format!("{:.3}", seconds * 1e3),
+            format!("{:.1}", 100.0 * seconds / total),
+            format!("{:.1}", flops as f64 / seconds.max(1e-9) / 1e9),
+            format!("{:.2}", bytes as f64 / 1e6),
+        ]
+    };
+    let of_step = |step: &StepProfile| {
+        let (channels, [d, h, w]) = step.output;
+        let name = format!("{} ({}), {channels} × {d}×{h}×{w}", step.name, step.kind);
+        row(name, step.time.as_secs_f64(), step.flops, step.bytes)
+    };
+    let mut kinds: Vec<(&str, f64, u64, u64)> = Vec::new();
+    for step in steps {
+        let at = kinds.iter().position(|kind| kind.0 == step.kind).unwrap_or_else(|| {
+            kinds.push((step.kind, 0.0, 0, 0));
+            kinds.len() - 1
+        });
+        kinds[at].1 += step.time.as_secs_f64();
+        kinds[at].2 += step.flops;
+        kinds[at].3 += step.bytes;
+    }
+    kinds.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let heads = |first| [first, "ms", "%", "GFLOP/s", "MB"];
+    let mut text = text::table(heads("step"), steps.iter().map(of_step));
+    let sums = kinds.into_iter().map(|(kind, seconds, flops, bytes)| row(kind.to_owned(), seconds, flops, bytes));
+    text.push_str(&text::table(heads("kind"), sums));
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{:.1} ms in all. GFLOP/s are those of the network's definition; the engine needs fewer.",
+        total * 1e3
+    );
+    text
 }
 
 fn indented(text: &str) -> String {
