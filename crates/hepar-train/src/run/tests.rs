@@ -131,3 +131,105 @@ fn a_network_learns_where_the_liver_of_a_phantom_is() {
     let losses: Vec<f64> = log.lines().skip(1).map(|l| l.split(',').nth(2).unwrap().parse().unwrap()).collect();
     assert!(losses[11] < losses[0] - 0.1, "{losses:?}");
 }
+
+/// Trains until `stop` says so.
+fn run_until(
+    config: &TrainConfig,
+    data: &Path,
+    run: &Path,
+    stop: impl Fn(Moment) -> bool + Sync,
+) -> Result<Summary, TrainError> {
+    train_until(config, &[data.to_owned()], run, &quiet(), &stop)
+}
+
+fn rows(run: &Path) -> Vec<String> {
+    std::fs::read_to_string(run.join("log.csv")).unwrap().lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_run_that_is_cancelled_between_checkpoints_goes_on_from_the_very_step() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let config = TrainConfig { checkpoint_every: 100, ..tiny(StageName::Localizer) };
+    let (whole, parts) = (runs.path().join("whole"), runs.path().join("parts"));
+    run(&config, data.path(), &whole).unwrap();
+    let summary = run_until(&config, data.path(), &parts, |moment| moment == Moment::After(3)).unwrap();
+    assert_eq!((summary.step, summary.finished), (3, false));
+    assert_eq!(run(&config, data.path(), &parts).unwrap().step, 6);
+    assert!(last_weights(&whole) == last_weights(&parts));
+}
+
+#[test]
+fn a_run_that_is_cancelled_while_it_validates_validates_when_it_goes_on() {
+    let (data, runs) = (data(4), tempfile::tempdir().unwrap());
+    let config = TrainConfig { folds: 2, fold: Some(0), validate_every: 2, steps: 4, ..tiny(StageName::Liver) };
+    let (whole, parts) = (runs.path().join("whole"), runs.path().join("parts"));
+    run(&config, data.path(), &whole).unwrap();
+    let stop = |moment| matches!(moment, Moment::Validating(2) | Moment::After(2));
+    let summary = run_until(&config, data.path(), &parts, stop).unwrap();
+    assert_eq!((summary.step, summary.best_dice), (2, None));
+    run(&config, data.path(), &parts).unwrap();
+    let without_seconds = |run: &Path| -> Vec<String> {
+        rows(run).iter().map(|row| row.rsplit_once(',').unwrap().0.to_owned()).collect()
+    };
+    assert_eq!(without_seconds(&parts), without_seconds(&whole));
+    assert!(last_weights(&whole) == last_weights(&parts));
+}
+
+#[test]
+fn a_plateau_and_the_best_score_survive_a_stop() {
+    let (data, runs) = (data(4), tempfile::tempdir().unwrap());
+    let schedule = Schedule::Plateau { factor: 0.1, patience: 1 };
+    let config = TrainConfig { folds: 2, fold: Some(0), validate_every: 1, schedule, ..tiny(StageName::Localizer) };
+    let (whole, parts) = (runs.path().join("whole"), runs.path().join("parts"));
+    let summary = run(&config, data.path(), &whole).unwrap();
+    for step in 1..6 {
+        run_until(&config, data.path(), &parts, |moment| moment == Moment::After(step)).unwrap();
+    }
+    let last = run(&config, data.path(), &parts).unwrap();
+    assert_eq!((last.step, last.best_dice, last.smoothed_loss), (6, summary.best_dice, summary.smoothed_loss));
+    assert!(last_weights(&whole) == last_weights(&parts));
+    let rate = |row: &String| row.split(',').nth(3).unwrap().parse::<f64>().unwrap();
+    assert!(rate(rows(&whole).last().unwrap()) < config.learning_rate, "the rate has fallen at least once");
+}
+
+#[test]
+fn a_folder_that_another_training_has_is_refused() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let config = tiny(StageName::Localizer);
+    let other = OwnFolder::open(runs.path()).unwrap();
+    let error = run(&config, data.path(), runs.path()).unwrap_err();
+    assert!(matches!(error, TrainError::Folder { .. }) && error.to_string().contains("training"), "{error}");
+    drop(other);
+    assert!(run(&config, data.path(), runs.path()).unwrap().finished);
+}
+
+#[test]
+fn the_best_of_an_earlier_run_is_not_handed_out_as_that_of_a_new_one() {
+    let (data, runs) = (data(4), tempfile::tempdir().unwrap());
+    let config = TrainConfig { folds: 2, fold: Some(0), steps: 2, ..tiny(StageName::Localizer) };
+    run(&config, data.path(), runs.path()).unwrap();
+    std::fs::remove_dir_all(runs.path().join("last")).unwrap();
+    let other = TrainConfig { fold: None, seed: 2, ..config };
+    run(&other, data.path(), runs.path()).unwrap();
+    assert!(!runs.path().join("best").exists());
+    let exported = crate::export_stage(runs.path()).unwrap();
+    assert!(!exported.bytes.is_empty());
+}
+
+#[test]
+fn a_run_starts_from_the_weights_that_it_is_given() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let config = TrainConfig { steps: 1, ..tiny(StageName::Localizer) };
+    let (first, second) = (runs.path().join("first"), runs.path().join("second"));
+    run(&config, data.path(), &first).unwrap();
+    let start = Some(first.join("last/weights.safetensors"));
+    let config = TrainConfig { start, learning_rate: 1e-12, schedule: Schedule::Constant, ..config };
+    run(&config, data.path(), &second).unwrap();
+    let weights = |run: &Path| {
+        let bytes = last_weights(run);
+        hepar_model::weights::Weights::from_safetensors(config.network().unwrap(), &bytes).unwrap()
+    };
+    assert_eq!(weights(&first).get("conv9.conv.weight"), weights(&second).get("conv9.conv.weight"));
+    let missing = TrainConfig { start: Some(runs.path().join("none")), ..config };
+    assert!(run(&missing, data.path(), &runs.path().join("third")).is_err());
+}
