@@ -26,7 +26,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("median {:.4} s, least {:.4} s", times[runs / 2], times[0]);
     let profile = network.profile(input.view(), runs)?;
     for step in &profile {
-        println!("{:>9.2?} {:>7.1} GFLOP/s {:<26} {} {:?}", step.time, step.gflops(), step.kind, step.name, step.output);
+        println!(
+            "{:>9.2?} {:>7.1} GFLOP/s {:<26} {} {:?}",
+            step.time,
+            step.gflops(),
+            step.kind,
+            step.name,
+            step.output
+        );
     }
     Ok(())
 }

@@ -99,9 +99,8 @@ impl Layers<'_> {
             wide: WideLayer::new(self.depth(), &wide.weights, &wide.bias),
             joined: PointLayer::new(&joined, &bias),
         };
-        let unbiased = |conv: &Convolution| {
-            PointLayer::new(&conv.columns(inputs, 0, upsampled), &vec![0.0; conv.bias.len()])
-        };
+        let unbiased =
+            |conv: &Convolution| PointLayer::new(&conv.columns(inputs, 0, upsampled), &vec![0.0; conv.bias.len()]);
         let halves = HalvesLayer {
             scale: first.scale[..upsampled].to_vec(),
             shift: first.shift[..upsampled].to_vec(),

@@ -6,7 +6,14 @@ fn main() {
     let x: Vec<f32> = (0..size.iter().product()).map(|v: usize| (v * 7919 % 1000) as f32 / 1000.0).collect();
     let r = |n: usize| (0..n).map(|v| ((v * 7919 + 13) % 211) as f32 / 2110.0 - 0.05).collect::<Vec<f32>>();
     let entry = EntryLayer::new(3, &r(w0 * 27), &r(w0));
-    let exit = ExitLayer::new(&ExitWeights { depth: 3, upsampled: w1, weights: &r(w0 * (w0 + w1) * 27), bias: &r(w0), last: &r(w0 * 27), last_bias: 0.1 });
+    let exit = ExitLayer::new(&ExitWeights {
+        depth: 3,
+        upsampled: w1,
+        weights: &r(w0 * (w0 + w1) * 27),
+        bias: &r(w0),
+        last: &r(w0 * 27),
+        last_bias: 0.1,
+    });
     let layout = entry.pooled(1, size).with_channels(w1);
     let low = r(layout.len());
     let mut out = vec![0.0; x.len()];

@@ -63,7 +63,14 @@ impl Case {
         }
     }
 
-    fn convolved(&self, x: &[f32], inputs: usize, (w, b): &(Vec<f32>, Vec<f32>), depth: usize, side: usize) -> Vec<f32> {
+    fn convolved(
+        &self,
+        x: &[f32],
+        inputs: usize,
+        (w, b): &(Vec<f32>, Vec<f32>),
+        depth: usize,
+        side: usize,
+    ) -> Vec<f32> {
         let kernel = [depth, side, side];
         let shape = ConvShape { batch: self.batch, inputs, outputs: b.len(), size: self.size, kernel };
         reference::forward(&shape, x, w, b)

@@ -45,9 +45,9 @@ pub mod watch;
 
 pub use embedded::{ModelError, embedded_model, open_model};
 pub use error::{Error, ErrorKind, sentence};
+pub use hepar_engine::CpuEngine;
 pub use hepar_formats::{Scan, read_labels, read_scan, write_labels};
 pub use hepar_model::bundle::Bundle;
-pub use hepar_engine::CpuEngine;
 pub use hepar_pipeline::{
     Findings, LastStage, Lesion, Outcome, Pipeline, Request, Segmentation, Unwatched, Watch, describe, find_lesions,
 };

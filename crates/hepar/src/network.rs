@@ -3,11 +3,11 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+pub use hepar_engine::StepProfile;
+use hepar_engine::{CpuEngine, CpuNetwork};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::{Engine, EngineError};
 use hepar_model::stage::StageName;
-pub use hepar_engine::StepProfile;
-use hepar_engine::{CpuEngine, CpuNetwork};
 use ndarray::{Array5, ArrayD, Axis, Ix5};
 use ndarray_npy::{ReadNpyError, WriteNpyExt, read_npy};
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use hepar_engine::CpuEngine;
 use hepar_formats::{Scan, read_labels, read_scan};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::Engine;
-use hepar_engine::CpuEngine;
 use hepar_pipeline::{Findings, LastStage, Pipeline, Request, Segmentation};
 use hepar_volume::{Geometry, Reorientation, Volume};
 

@@ -125,4 +125,3 @@ pub(super) fn activated<S: Simd, const V: usize>(
         }
     }
 }
-

@@ -27,7 +27,8 @@ impl WideLayer {
         let blocks = channels.div_ceil(block());
         let mut packed = vec![0.0; blocks * depth * channels * 9 * block()];
         for (at, value) in weights.iter().enumerate() {
-            let (tap, z, input, output) = (at % 9, at / 9 % depth, at / 9 / depth % channels, at / 9 / depth / channels);
+            let (tap, z, input, output) =
+                (at % 9, at / 9 % depth, at / 9 / depth % channels, at / 9 / depth / channels);
             let place = ((output / block() * depth + z) * channels + input) * 9 + tap;
             packed[place * block() + output % block()] = *value;
         }

@@ -5,18 +5,10 @@
 //! copies of, so nothing of it is stored: tile by tile, what a tile needs of the first layer is computed again, and of
 //! its output only the one channel is kept.
 //!
-//! conv9 is Winograd's F(2, 3) along each axis. Its input has two halves that add into the same sums. A row of an
-//! upsampled map is [a, b, b, c], and its transform [a − b, 2b, 0, b − c]: of the 64 products of a block of 2³ voxels
-//! only 27 are left for the upsampled half, and they are made from the map before upsampling, whose voxels are the
-//! blocks.
-//!
-//! Sources: S. Winograd, "Arithmetic Complexity of Computations" (1980); A. Lavin and S. Gray, "Fast Algorithms for
-//! Convolutional Neural Networks", arXiv 1509.09308.
+//! conv9 is computed in Winograd's domain, both halves of its input in the same sums (`winograd`).
 
-mod product;
 mod scatter;
 mod task;
-mod transform;
 mod weights;
 
 use pulp::{Simd, WithSimd};
@@ -27,9 +19,9 @@ use crate::isa::arch;
 use crate::maps::MapLayout;
 use crate::scratch::Scratch;
 use crate::sigmoid::sigmoid;
+use crate::winograd::weights::{Halves, Products};
 use task::Task;
 pub use weights::ExitWeights;
-use weights::Products;
 
 /// Rows of blocks that a tile holds.
 const ROWS: usize = 2;
@@ -54,12 +46,20 @@ impl ExitLayer {
         let (channels, taps) = (weights.bias.len(), 9 * weights.depth);
         assert_eq!(weights.last.len(), channels * taps, "length of the last kernel");
         let last = weights.last.to_vec();
-        Self { products: Products::new(weights), bias: weights.bias.to_vec(), last, last_bias: weights.last_bias }
+        let (depth, upsampled) = (weights.depth, weights.upsampled);
+        let halves = Halves { depth, upsampled, full: channels, outputs: channels };
+        Self {
+            products: Products::new(halves, weights.weights),
+            bias: weights.bias.to_vec(),
+            last,
+            last_bias: weights.last_bias,
+        }
     }
 
     /// Channels of the upsampled half and of the other, and taps of a kernel.
     pub fn sizes(&self) -> (usize, usize, usize) {
-        (self.products.upsampled, self.products.channels, self.last.len() / self.products.channels)
+        let halves = self.products.halves;
+        (halves.upsampled, halves.outputs, halves.taps())
     }
 
     /// Probabilities, N × D × H × W in C order, from the network's input and the decoder's last map.
@@ -72,7 +72,8 @@ impl ExitLayer {
         let size = input.size();
         let expected = MapLayout { size, ..layout }.divided([if entry.depth() == 3 { 2 } else { 1 }, 2, 2]);
         assert_eq!((layout.size, low.len()), (expected.size, layout.len()), "the decoder's map");
-        assert_eq!((layout.channels, entry.channels()), self.products.inputs(), "channels of the halves");
+        let halves = self.products.halves;
+        assert_eq!((layout.channels, entry.channels()), (halves.upsampled, halves.full), "channels of the halves");
         assert_eq!(to.len(), layout.batch * size.iter().product::<usize>(), "length of the output");
         assert!(layout.size[2].is_multiple_of(16), "rows of {} blocks", layout.size[2]);
 
@@ -131,7 +132,6 @@ impl Slabs {
     fn len(&self) -> usize {
         self.planes * self.plane()
     }
-
 }
 
 /// Probabilities of one plane of voxels from all slabs of its sample.

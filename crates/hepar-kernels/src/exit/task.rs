@@ -2,14 +2,14 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::product::{apart, multiply};
 use super::scatter::{Rows, scatter};
-use super::transform::{Along, DOUBLED, FULL, PLANAR, doubled_tile, full_tile, voxels};
 use super::{ExitLayer, ROWS, Slabs};
 use crate::entry::{EntryLayer, SplitInput};
 use crate::lanes::store;
 use crate::maps::MapLayout;
 use crate::scratch::Scratch;
+use crate::winograd::product::{apart, multiply};
+use crate::winograd::transform::{Along, DOUBLED, FULL, PLANAR, doubled_tile, full_tile, voxels};
 
 /// What it takes to compute a slab.
 pub(super) struct Task<'a> {
@@ -31,7 +31,7 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match (S::F32_LANES, self.layer.products.depth) {
+        match (S::F32_LANES, self.layer.products.halves.depth) {
             (8, 1) => self.run::<S, 4, 1>(simd),
             (8, _) => self.run::<S, 4, 3>(simd),
             (_, 1) => self.run::<S, 8, 1>(simd),
@@ -75,23 +75,20 @@ impl Task<'_> {
     #[inline(always)]
     fn run<S: Simd, const C: usize, const DEPTH: usize>(mut self, simd: S) {
         let half = self.layout.size[2] + 2;
-        let sizes = Sizes {
-            half,
-            fine: (2 * ROWS + 2) * 2 * half,
-            coarse: (ROWS + 2) * half,
-            tile: ROWS * S::F32_LANES,
-        };
+        let sizes =
+            Sizes { half, fine: (2 * ROWS + 2) * 2 * half, coarse: (ROWS + 2) * half, tile: ROWS * S::F32_LANES };
         let products = &self.layer.products;
-        let (depth, doubled) = (products.depth, products.doubled_depth());
-        let padded = products.channels.next_multiple_of(C);
+        let halves = products.halves;
+        let (depth, doubled) = (halves.full_depth(), halves.doubled_depth());
+        let padded = halves.outputs.next_multiple_of(C);
         let per_block = if DEPTH == 3 { 2 } else { 1 };
         let mut buffers = Buffers {
-            fine: Scratch::zeroed(KEPT * products.channels * sizes.fine),
-            coarse: Scratch::zeroed(KEPT * products.upsampled * sizes.coarse),
-            full: Scratch::take(16 * depth * apart(products.channels * sizes.tile)),
-            doubled: Scratch::take(9 * doubled * apart(products.upsampled * sizes.tile)),
+            fine: Scratch::zeroed(KEPT * halves.full * sizes.fine),
+            coarse: Scratch::zeroed(KEPT * halves.upsampled * sizes.coarse),
+            full: Scratch::take(16 * depth * apart(halves.full * sizes.tile)),
+            doubled: Scratch::take(9 * doubled * apart(halves.upsampled * sizes.tile)),
             sums: Scratch::take(16 * apart(per_block * padded * sizes.tile)),
-            voxels: Scratch::take(4 * per_block * products.channels * sizes.tile),
+            voxels: Scratch::take(4 * per_block * halves.full * sizes.tile),
         };
         for k in 0..self.layout.size[0] {
             self.advance::<S, C, DEPTH>(simd, sizes, &mut buffers, k);
@@ -174,10 +171,10 @@ impl Task<'_> {
         k: usize,
         at: usize,
     ) {
-        let products = &self.layer.products;
+        let halves = self.layer.products.halves;
         let (full, doubled): (&[Along], &[Along]) = if DEPTH == 3 { (&FULL, &DOUBLED) } else { (&PLANAR, &PLANAR) };
         let first = if DEPTH == 3 { KEPT - 1 } else { 0 };
-        let channels = products.channels;
+        let channels = halves.full;
         for c in 0..channels {
             // Plane 2k − 1 comes first; before the first of all lie zeros.
             let planes: [&[f32]; 4] = std::array::from_fn(|plane| {
@@ -187,7 +184,7 @@ impl Task<'_> {
             let to = &mut buffers.full[c * sizes.tile..];
             full_tile::<S, ROWS>(simd, full, &planes, sizes.half, at, to, apart(channels * sizes.tile));
         }
-        let channels = products.upsampled;
+        let channels = halves.upsampled;
         for c in 0..channels {
             let planes: [&[f32]; 3] = std::array::from_fn(|plane| {
                 let z = (first + k + plane) % KEPT;
@@ -237,7 +234,16 @@ impl Task<'_> {
                     let rows = Rows { first, plane: slabs.plane(), row: slabs.row() };
                     let (even, odd) = (&voxels[even..], &voxels[odd..]);
                     scatter::<S, DEPTH>(
-                        simd, &self.layer.last, even, odd, sizes.tile, channels, self.slab, rows, sizes.half, at,
+                        simd,
+                        &self.layer.last,
+                        even,
+                        odd,
+                        sizes.tile,
+                        channels,
+                        self.slab,
+                        rows,
+                        sizes.half,
+                        at,
                     );
                 }
             }

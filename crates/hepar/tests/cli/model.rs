@@ -1,10 +1,10 @@
 //! `hepar model`.
 
+use hepar_engine::CpuEngine;
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::Engine;
 use hepar_model::generated::uniform;
 use hepar_model::stage::StageName;
-use hepar_engine::CpuEngine;
 use ndarray::{Array4, Array5, ArrayD, Axis};
 use ndarray_npy::{read_npy, write_npy};
 

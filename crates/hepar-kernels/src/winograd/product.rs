@@ -10,7 +10,7 @@ const ALWAYS_ZERO: usize = 2;
 
 /// Values from one matrix to the next of those that a tile holds: matrices that lay a power of two apart would all fall
 /// into the same few lines of the first cache.
-pub(super) fn apart(values: usize) -> usize {
+pub(crate) fn apart(values: usize) -> usize {
     values + 16
 }
 
@@ -19,7 +19,7 @@ pub(super) fn apart(values: usize) -> usize {
 /// `full` and `doubled` are the transformed halves, `[product, input, R vectors]`, products [`apart`]. The sums are `[product along y and
 /// x, z, channel, R vectors]` with z one of the block's two planes (or its one), channels in whole blocks of `C`.
 #[inline(always)]
-pub(super) fn multiply<S: Simd, const C: usize, const R: usize>(
+pub(crate) fn multiply<S: Simd, const C: usize, const R: usize>(
     simd: S,
     weights: &Products,
     full: &[f32],
@@ -27,10 +27,11 @@ pub(super) fn multiply<S: Simd, const C: usize, const R: usize>(
     sums: &mut [f32],
 ) {
     let tile = R * S::F32_LANES;
-    let blocks = weights.channels.div_ceil(C);
-    let (depth, doubled_depth) = (weights.depth, weights.doubled_depth());
-    let half = Half { inputs: weights.channels, weights: &weights.full, voxels: full };
-    let low = Half { inputs: weights.upsampled, weights: &weights.doubled, voxels: doubled };
+    let halves = weights.halves;
+    let blocks = halves.outputs.div_ceil(C);
+    let (depth, doubled_depth) = (halves.full_depth(), halves.doubled_depth());
+    let half = Half { inputs: halves.full, weights: &weights.full, voxels: full };
+    let low = Half { inputs: halves.upsampled, weights: &weights.doubled, voxels: doubled };
     let planes = if depth == 4 { 2 } else { 1 };
     for (yx, sums) in sums.chunks_exact_mut(apart(planes * blocks * C * tile)).enumerate() {
         let low_yx = low_product(yx);
@@ -74,17 +75,19 @@ fn low_product(yx: usize) -> Option<usize> {
     (y != ALWAYS_ZERO && x != ALWAYS_ZERO).then(|| low(y) * 3 + low(x))
 }
 
-/// One half of the input.
-struct Half<'a> {
-    inputs: usize,
-    weights: &'a [f32],
-    voxels: &'a [f32],
+/// One half of the input: its kernels, and a tile of it in the transform's domain.
+pub(crate) struct Half<'a> {
+    pub inputs: usize,
+    /// `[matrix, input, channel of the block]`
+    pub weights: &'a [f32],
+    /// `[product, input, R vectors]`, products [`apart`].
+    pub voxels: &'a [f32],
 }
 
 impl Half<'_> {
     /// Adds weights number `matrix` times voxels number `product`.
     #[inline(always)]
-    fn add<S: Simd, const C: usize, const R: usize>(
+    pub fn add<S: Simd, const C: usize, const R: usize>(
         &self,
         simd: S,
         sums: &mut [[S::f32s; R]; C],

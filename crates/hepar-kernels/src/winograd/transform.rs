@@ -6,7 +6,7 @@ use crate::lanes::{load, store};
 
 /// Along z: which of four (or three, or one) planes a product is made of.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Along {
+pub(crate) enum Along {
     /// One plane.
     Only(usize),
     /// The sum of two.
@@ -16,14 +16,14 @@ pub(super) enum Along {
 }
 
 /// Products along z from the planes z − 1, z, z + 1, z + 2 of the half that is not upsampled.
-pub(super) const FULL: [Along; 4] =
+pub(crate) const FULL: [Along; 4] =
     [Along::Difference(0, 2), Along::Sum(1, 2), Along::Difference(2, 1), Along::Difference(1, 3)];
 
 /// Products along z from the planes k − 1, k, k + 1 of the map that is upsampled.
-pub(super) const DOUBLED: [Along; 3] = [Along::Difference(0, 1), Along::Only(1), Along::Difference(1, 2)];
+pub(crate) const DOUBLED: [Along; 3] = [Along::Difference(0, 1), Along::Only(1), Along::Difference(1, 2)];
 
 /// In planar networks.
-pub(super) const PLANAR: [Along; 1] = [Along::Only(0)];
+pub(crate) const PLANAR: [Along; 1] = [Along::Only(0)];
 
 impl Along {
     /// The product's vector at `at` of a channel's planes.
@@ -80,7 +80,7 @@ fn doubled_row<S: Simd>(simd: S, along: Along, planes: &[&[f32]], at: usize) -> 
 /// `planes` hold the channel's rows from one above the tile on, split by parity with `half` values each; `at` is the
 /// tile's first block. Product p goes to `to[p · product..]`, p = (y · 4 + x) · depth + z.
 #[inline(always)]
-pub(super) fn full_tile<S: Simd, const R: usize>(
+pub(crate) fn full_tile<S: Simd, const R: usize>(
     simd: S,
     depth: &[Along],
     planes: &[&[f32]],
@@ -112,7 +112,7 @@ pub(super) fn full_tile<S: Simd, const R: usize>(
 /// `planes` hold the channel's rows of `width` values from one above and one left of the map on. Product p goes to
 /// `to[p · product..]`, p = (y · 3 + x) · depth + z.
 #[inline(always)]
-pub(super) fn doubled_tile<S: Simd, const R: usize>(
+pub(crate) fn doubled_tile<S: Simd, const R: usize>(
     simd: S,
     depth: &[Along],
     planes: &[&[f32]],
@@ -139,7 +139,7 @@ pub(super) fn doubled_tile<S: Simd, const R: usize>(
 
 /// Two by two voxels, `[y][x]`, from the 16 sums at `from`, `from + stride`, ….
 #[inline(always)]
-pub(super) fn voxels<S: Simd>(simd: S, sums: &[f32], from: usize, stride: usize) -> [[S::f32s; 2]; 2] {
+pub(crate) fn voxels<S: Simd>(simd: S, sums: &[f32], from: usize, stride: usize) -> [[S::f32s; 2]; 2] {
     let a = column(simd, sums, from, stride);
     let b = column(simd, sums, from + stride, stride);
     let c = column(simd, sums, from + 2 * stride, stride);
@@ -155,4 +155,100 @@ fn column<S: Simd>(simd: S, sums: &[f32], from: usize, stride: usize) -> [S::f32
     let third = load::<S>(sums, from + 8 * stride);
     let fourth = load::<S>(sums, from + 12 * stride);
     back(simd, [first, second, third, fourth])
+}
+
+/// Along z, from the planes 2k − 1 to 2k + 2 of an output's gradient, for the gradient of plane k of the map that was
+/// upsampled.
+pub(crate) const HALVED: [Along; 3] = [Along::Difference(3, 1), Along::Sum(1, 2), Along::Difference(0, 2)];
+
+/// Transforms a tile of one channel of an output's gradient, for the gradient of the map that was upsampled.
+///
+/// The gradient of voxel t of such a map is g₀(e[t+1] − e[t]) + (g₀ + g₁ + g₂)(e[t] + o[t]) + g₂(o[t−1] − o[t]) along each
+/// axis, with e and o the even and odd voxels of the output's gradient: what is computed here are the factors of the
+/// kernel's transform, which only have to be added up. Arguments as for [`full_tile`], p = (y · 3 + x) · depth + z.
+#[inline(always)]
+pub(crate) fn halved_tile<S: Simd, const R: usize>(
+    simd: S,
+    depth: &[Along],
+    planes: &[&[f32]],
+    half: usize,
+    at: usize,
+    to: &mut [f32],
+    product: usize,
+) {
+    for (z, along) in depth.iter().enumerate() {
+        for r in 0..R {
+            let from = at + 4 * r * half;
+            let above = halved_row(simd, *along, planes, half, from);
+            let first = halved_row(simd, *along, planes, half, from + 2 * half);
+            let second = halved_row(simd, *along, planes, half, from + 4 * half);
+            let below = halved_row(simd, *along, planes, half, from + 6 * half);
+            for x in 0..3 {
+                let products = [
+                    simd.sub_f32s(below[x], first[x]),
+                    simd.add_f32s(first[x], second[x]),
+                    simd.sub_f32s(above[x], second[x]),
+                ];
+                for (y, &value) in products.iter().enumerate() {
+                    store::<S>(to, ((y * 3 + x) * depth.len() + z) * product + r * S::F32_LANES, value);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn halved_row<S: Simd>(simd: S, along: Along, planes: &[&[f32]], half: usize, at: usize) -> [S::f32s; 3] {
+    let left = along.load(simd, planes, at + half);
+    let even = along.load(simd, planes, at + 1);
+    let odd = along.load(simd, planes, at + half + 1);
+    let right = along.load(simd, planes, at + 2);
+    [simd.sub_f32s(right, even), simd.add_f32s(even, odd), simd.sub_f32s(left, odd)]
+}
+
+/// A of F(2, 3): the transpose of [`back`].
+#[inline(always)]
+fn forth<S: Simd>(simd: S, d: [S::f32s; 2]) -> [S::f32s; 4] {
+    let none = simd.splat_f32s(0.0);
+    [d[0], simd.add_f32s(d[0], d[1]), simd.sub_f32s(d[0], d[1]), simd.sub_f32s(none, d[1])]
+}
+
+/// Along z, from the planes 2k and 2k + 1 of an output's gradient, for the gradients of kernels; the last one's sign is
+/// turned.
+pub(crate) const SPREAD: [Along; 4] = [Along::Only(0), Along::Sum(0, 1), Along::Difference(0, 1), Along::Only(1)];
+
+/// Transforms one row of blocks of one channel of an output's gradient, for the gradients of kernels.
+///
+/// `planes` hold the channel's rows from the first of the block on, split by parity with `half` values each; `at` is the
+/// first block. Product p goes to `to[p · product..]`, p = (y · 4 + x) · depth + z.
+#[inline(always)]
+pub(crate) fn spread_row<S: Simd>(
+    simd: S,
+    depth: &[Along],
+    planes: &[&[f32]],
+    half: usize,
+    at: usize,
+    to: &mut [f32],
+    product: usize,
+) {
+    let none = simd.splat_f32s(0.0);
+    for (z, along) in depth.iter().enumerate() {
+        let mut rows = [[none; 4]; 2];
+        for y in 0..2 {
+            let even = along.load(simd, planes, at + 2 * y * half + 1);
+            let odd = along.load(simd, planes, at + (2 * y + 1) * half + 1);
+            rows[y] = forth(simd, [even, odd]);
+        }
+        for x in 0..4 {
+            let mut products = forth(simd, [rows[0][x], rows[1][x]]);
+            if z == 3 {
+                for value in &mut products {
+                    *value = simd.sub_f32s(none, *value);
+                }
+            }
+            for (y, &value) in products.iter().enumerate() {
+                store::<S>(to, ((y * 4 + x) * depth.len() + z) * product, value);
+            }
+        }
+    }
 }
