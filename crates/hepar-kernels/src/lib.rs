@@ -16,6 +16,7 @@ mod lanes;
 pub mod maps;
 pub mod norm;
 pub mod pool;
+pub mod resampling;
 mod scratch;
 mod sigmoid;
 mod winograd;

@@ -11,7 +11,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 use hepar_kernels::convolution::{self, ConvShape};
+use hepar_kernels::joined::{self, JoinedShape};
 use hepar_kernels::norm::{self, MapShape, Norm};
+use hepar_kernels::resampling::Resampling;
 
 /// Layers that a backend computes as one operation.
 #[backend_extension(Flex, Autodiff)]
@@ -19,6 +21,20 @@ pub(crate) trait Layers: Backend {
     /// Convolution with bias, stride 1 and zero "same" padding.
     fn layer_convolution(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>)
     -> FloatTensor<Self>;
+
+    /// The same of `low`, upsampled by 2 along every axis on which the kernel has three taps, joined with `full`.
+    fn layer_joined_convolution(
+        low: FloatTensor<Self>,
+        full: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// Maximum over blocks of 2 × 2, or of 2³ when `is_spatial`.
+    fn layer_pool(x: FloatTensor<Self>, is_spatial: bool) -> FloatTensor<Self>;
+
+    /// Nearest-neighbour upsampling by 2 in plane, and along z when `is_spatial`.
+    fn layer_upsample(x: FloatTensor<Self>, is_spatial: bool) -> FloatTensor<Self>;
 
     /// max(0, x · scale + shift).
     fn layer_scale_shift_relu(
@@ -46,6 +62,15 @@ trait LayerGradients: Layers {
         needs_x: bool,
     ) -> (Option<FloatTensor<Self>>, FloatTensor<Self>, FloatTensor<Self>);
 
+    /// Gradients of (low, full, weight, bias).
+    fn joined_gradients(inputs: [FloatTensor<Self>; 3], grad: FloatTensor<Self>) -> [FloatTensor<Self>; 4];
+
+    /// Gradient of the input of a pooling.
+    fn pool_gradient(x: FloatTensor<Self>, is_spatial: bool, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Gradient of the input of an upsampling.
+    fn upsample_gradient(is_spatial: bool, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+
     /// Gradients of (x, gamma, beta).
     fn norm_relu_gradients(
         x: FloatTensor<Self>,
@@ -68,6 +93,30 @@ struct NormState<B: Backend> {
 pub(crate) fn convolution(x: Tensor<5>, weight: Tensor<5>, bias: Tensor<1>) -> Tensor<5> {
     use burn::backend::Dispatch;
     Tensor::from_dispatch(Dispatch::layer_convolution(x.into_dispatch(), weight.into_dispatch(), bias.into_dispatch()))
+}
+
+/// [`convolution`] of `low`, upsampled by 2, joined with `full`; for shapes for which [`can_join`] holds.
+pub(crate) fn joined_convolution(low: Tensor<5>, full: Tensor<5>, weight: Tensor<5>, bias: Tensor<1>) -> Tensor<5> {
+    use burn::backend::Dispatch;
+    let (low, full) = (low.into_dispatch(), full.into_dispatch());
+    Tensor::from_dispatch(Dispatch::layer_joined_convolution(low, full, weight.into_dispatch(), bias.into_dispatch()))
+}
+
+/// Whether [`joined_convolution`] takes maps of these shapes, N × C × D × H × W.
+pub(crate) fn can_join(low: [usize; 5], full: [usize; 5], weight: [usize; 5]) -> bool {
+    joined_shape(low, full, weight).is_supported()
+}
+
+/// Maximum over blocks of 2 × 2 in plane, or of 2³ when `is_spatial`.
+pub(crate) fn pool(x: Tensor<5>, is_spatial: bool) -> Tensor<5> {
+    use burn::backend::Dispatch;
+    Tensor::from_dispatch(Dispatch::layer_pool(x.into_dispatch(), is_spatial))
+}
+
+/// Nearest-neighbour upsampling by 2 in plane, and along z when `is_spatial`.
+pub(crate) fn upsample(x: Tensor<5>, is_spatial: bool) -> Tensor<5> {
+    use burn::backend::Dispatch;
+    Tensor::from_dispatch(Dispatch::layer_upsample(x.into_dispatch(), is_spatial))
 }
 
 /// max(0, x · scale + shift), one scale and shift a channel; not differentiable.
@@ -120,6 +169,21 @@ fn map_shape(x: &FlexTensor) -> MapShape {
     MapShape { batch, channels, voxels: d * h * w }
 }
 
+fn joined_shape(low: [usize; 5], full: [usize; 5], weight: [usize; 5]) -> JoinedShape {
+    let ([batch, upsampled, ..], [_, channels, d, h, w], [outputs, _, depth, ..]) = (low, full, weight);
+    JoinedShape { batch, upsampled, full: channels, outputs, size: [d, h, w], depth }
+}
+
+/// How maps with the large sides `[d, h, w]` are halved or doubled.
+fn resampling([n, c, d, h, w]: [usize; 5], is_spatial: bool) -> Resampling {
+    Resampling { maps: n * c, size: [d, h, w], stride: [if is_spatial { 2 } else { 1 }, 2, 2] }
+}
+
+/// The shape after halving or doubling.
+fn resampled([n, c, d, h, w]: [usize; 5], is_spatial: bool, change: impl Fn(usize) -> usize) -> [usize; 5] {
+    [n, c, if is_spatial { change(d) } else { d }, change(h), change(w)]
+}
+
 impl Layers for Flex {
     fn layer_convolution(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
         let shape = conv_shape(&x, &weight);
@@ -127,6 +191,25 @@ impl Layers for Flex {
         let y = convolution::forward(&shape, x.slice(), weight.slice(), bias.slice());
         let [d, h, w] = shape.size;
         tensor(y, &[shape.batch, shape.outputs, d, h, w])
+    }
+
+    fn layer_joined_convolution(low: FlexTensor, full: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let shape = joined_shape(low.shape().dims(), full.shape().dims(), weight.shape().dims());
+        let [low, full, weight, bias] = [&low, &full, &weight, &bias].map(Values::of);
+        let y = joined::forward(&shape, low.slice(), full.slice(), weight.slice(), bias.slice());
+        let [d, h, w] = shape.size;
+        tensor(y, &[shape.batch, shape.outputs, d, h, w])
+    }
+
+    fn layer_pool(x: FlexTensor, is_spatial: bool) -> FlexTensor {
+        let dims: [usize; 5] = x.shape().dims();
+        let y = resampling(dims, is_spatial).pool(Values::of(&x).slice());
+        tensor(y, &resampled(dims, is_spatial, |side| side / 2))
+    }
+
+    fn layer_upsample(x: FlexTensor, is_spatial: bool) -> FlexTensor {
+        let large = resampled(x.shape().dims(), is_spatial, |side| side * 2);
+        tensor(resampling(large, is_spatial).repeat(Values::of(&x).slice()), &large)
     }
 
     fn layer_scale_shift_relu(x: FlexTensor, scale: FlexTensor, shift: FlexTensor) -> FlexTensor {
@@ -165,6 +248,30 @@ impl LayerGradients for Flex {
         let dw = convolution::weight_gradient(&shape, x.slice(), grad.slice());
         let db = convolution::bias_gradient(&shape, grad.slice());
         (dx, tensor(dw, &weight_dims.to_vec()), tensor(db, &[shape.outputs]))
+    }
+
+    fn joined_gradients([low, full, weight]: [FlexTensor; 3], grad: FlexTensor) -> [FlexTensor; 4] {
+        let shape = joined_shape(low.shape().dims(), full.shape().dims(), weight.shape().dims());
+        let dims = [low.shape(), full.shape(), weight.shape()].map(|shape| shape.to_vec());
+        let [low, full, weight, grad] = [&low, &full, &weight, &grad].map(Values::of);
+        let gradients = joined::gradients(&shape, low.slice(), full.slice(), weight.slice(), grad.slice());
+        [
+            tensor(gradients.low, &dims[0]),
+            tensor(gradients.full, &dims[1]),
+            tensor(gradients.weights, &dims[2]),
+            tensor(gradients.bias, &[shape.outputs]),
+        ]
+    }
+
+    fn pool_gradient(x: FlexTensor, is_spatial: bool, grad: FlexTensor) -> FlexTensor {
+        let dims: [usize; 5] = x.shape().dims();
+        tensor(resampling(dims, is_spatial).pool_gradient(Values::of(&x).slice(), Values::of(&grad).slice()), &dims)
+    }
+
+    fn upsample_gradient(is_spatial: bool, grad: FlexTensor) -> FlexTensor {
+        let dims: [usize; 5] = grad.shape().dims();
+        let dx = resampling(dims, is_spatial).repeat_gradient(Values::of(&grad).slice());
+        tensor(dx, &resampled(dims, is_spatial, |side| side / 2))
     }
 
     fn norm_relu_gradients(
@@ -211,6 +318,51 @@ impl<B: LayerGradients> Backward<B, 3> for ConvolutionStep {
 }
 
 #[derive(Debug)]
+struct JoinedStep;
+
+impl<B: LayerGradients> Backward<B, 4> for JoinedStep {
+    type State = [FloatTensor<B>; 3];
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        for (node, gradient) in ops.parents.into_iter().zip(B::joined_gradients(ops.state, grad)) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct PoolStep;
+
+impl<B: LayerGradients> Backward<B, 1> for PoolStep {
+    type State = (FloatTensor<B>, bool);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([node], (x, is_spatial)) = (ops.parents, ops.state);
+        if let Some(node) = node {
+            grads.register::<B>(node.id, B::pool_gradient(x, is_spatial, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct UpsampleStep;
+
+impl<B: LayerGradients> Backward<B, 1> for UpsampleStep {
+    type State = bool;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        if let [Some(node)] = ops.parents {
+            grads.register::<B>(node.id, B::upsample_gradient(ops.state, grad));
+        }
+    }
+}
+
+#[derive(Debug)]
 struct NormReluStep;
 
 impl<B: LayerGradients> Backward<B, 3> for NormReluStep {
@@ -240,6 +392,41 @@ impl<B: LayerGradients, C: CheckpointStrategy> Layers for Autodiff<B, C> {
         let y = B::layer_convolution(x.clone(), weight.clone(), bias);
         match ConvolutionStep.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(step) => step.finish((x, weight), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn layer_joined_convolution(
+        low: FloatTensor<Self>,
+        full: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [low.node(), full.node(), weight.node(), bias.node()];
+        let inputs = [low.into_primitive(), full.into_primitive(), weight.into_primitive()];
+        let [low, full, weight] = inputs.clone();
+        let y = B::layer_joined_convolution(low, full, weight, bias.into_primitive());
+        match JoinedStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(inputs, y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn layer_pool(x: FloatTensor<Self>, is_spatial: bool) -> FloatTensor<Self> {
+        let nodes = [x.node()];
+        let x = x.into_primitive();
+        let y = B::layer_pool(x.clone(), is_spatial);
+        match PoolStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish((x, is_spatial), y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn layer_upsample(x: FloatTensor<Self>, is_spatial: bool) -> FloatTensor<Self> {
+        let nodes = [x.node()];
+        let y = B::layer_upsample(x.into_primitive(), is_spatial);
+        match UpsampleStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(is_spatial, y),
             OpsKind::UnTracked(step) => step.finish(y),
         }
     }

@@ -4,7 +4,7 @@ use burn::module::{Module, Param, ParamId, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use hepar_model::topology::NORM_EPSILON;
 
-use crate::extension::{convolution, norm_relu, scale_shift_relu};
+use crate::extension::{can_join, convolution, joined_convolution, norm_relu, scale_shift_relu};
 
 /// Share of a running statistic that one batch replaces: the original's momentum 0.99, seen from the other side.
 const MOMENTUM: f64 = 0.01;
@@ -24,6 +24,19 @@ impl Convolution {
     /// - output: N × out × D × H × W
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         convolution(x, self.weight.val(), self.bias.val())
+    }
+
+    /// The convolution of `low`, upsampled by 2, joined with `full`, without building what it sees; `None` for shapes for
+    /// which there is no such kernel.
+    ///
+    /// # Shapes
+    /// - `low`: N × some of in × the sides of `full`, halved
+    /// - `full`: N × the rest of in × D × H × W
+    /// - output: N × out × D × H × W
+    pub fn forward_joined(&self, low: &Tensor<5>, full: &Tensor<5>) -> Option<Tensor<5>> {
+        let weight = self.weight.val();
+        let is_possible = can_join(low.dims(), full.dims(), weight.dims());
+        is_possible.then(|| joined_convolution(low.clone(), full.clone(), weight, self.bias.val()))
     }
 }
 

@@ -6,7 +6,6 @@ mod init;
 mod layers;
 pub mod loss;
 mod raunet;
-mod resample;
 
 pub use engine::BurnEngine;
 pub use raunet::RaUnet;

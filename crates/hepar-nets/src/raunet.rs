@@ -6,12 +6,12 @@ use burn::module::{Module, Param, RunningState};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Gradients, Tensor};
 use hepar_model::tensors::{Role, TensorSpec};
-use hepar_model::topology::{Kernel, NetworkConfig, Ops, ra_unet};
+use hepar_model::topology::{Dimensions, Kernel, NetworkConfig, Ops, ra_unet};
 use hepar_model::weights::{Weights, WeightsError};
 
+use crate::extension::{pool, upsample};
 use crate::init::untrained_weights;
 use crate::layers::{Convolution, Normalisation, parameter, statistic};
-use crate::resample::{double, halve};
 
 /// RA-UNet-I or RA-UNet-II with its weights on a device.
 ///
@@ -75,7 +75,9 @@ impl RaUnet {
     /// - `x`: N × 1 × D × H × W, sides multiples of 32 (D = 1 for RA-UNet-I)
     /// - output: the same, 0..1
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        ra_unet(&mut self.layers(), &self.config, x)
+        let mut layers = self.layers();
+        let output = ra_unet(&mut layers, &self.config, Map::Made(x));
+        layers.made(output)
     }
 
     /// A copy of the weights.
@@ -123,8 +125,8 @@ impl RaUnet {
     }
 
     fn layers(&self) -> Layers<'_> {
-        let stride = self.config.stride();
-        Layers { convolutions: self.convolutions.iter(), normalisations: self.normalisations.iter(), stride }
+        let is_spatial = self.config.dimensions == Dimensions::Spatial;
+        Layers { convolutions: self.convolutions.iter(), normalisations: self.normalisations.iter(), is_spatial }
     }
 }
 
@@ -144,43 +146,73 @@ fn vector<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 struct Layers<'a> {
     convolutions: std::slice::Iter<'a, Convolution>,
     normalisations: std::slice::Iter<'a, Normalisation>,
-    stride: [usize; 3],
+    is_spatial: bool,
+}
+
+/// A map, or how it comes about: conv9 needs neither the upsampled nor the joined map.
+#[derive(Clone)]
+enum Map {
+    Made(Tensor<5>),
+    Upsampled(Tensor<5>),
+    /// An upsampled map, then another one.
+    Joined(Tensor<5>, Tensor<5>),
+}
+
+impl Layers<'_> {
+    fn made(&self, map: Map) -> Tensor<5> {
+        match map {
+            Map::Made(map) => map,
+            Map::Upsampled(low) => upsample(low, self.is_spatial),
+            Map::Joined(low, full) => Tensor::cat(vec![upsample(low, self.is_spatial), full], 1),
+        }
+    }
 }
 
 impl Ops for Layers<'_> {
-    type Map = Tensor<5>;
+    type Map = Map;
 
-    fn convolution(&mut self, name: &str, x: Tensor<5>, _channels: usize, _kernel: Kernel) -> Tensor<5> {
+    fn convolution(&mut self, name: &str, x: Map, _channels: usize, _kernel: Kernel) -> Map {
         let Some(layer) = self.convolutions.next() else { unreachable!("{name}: the topology made the layers") };
-        layer.forward(x)
+        let joined = if let Map::Joined(low, full) = &x { layer.forward_joined(low, full) } else { None };
+        Map::Made(joined.unwrap_or_else(|| layer.forward(self.made(x))))
     }
 
-    fn norm_relu(&mut self, name: &str, x: Tensor<5>) -> Tensor<5> {
+    fn norm_relu(&mut self, name: &str, x: Map) -> Map {
         let Some(layer) = self.normalisations.next() else { unreachable!("{name}: the topology made the layers") };
-        layer.forward(x)
+        Map::Made(layer.forward(self.made(x)))
     }
 
-    fn pool(&mut self, x: Tensor<5>) -> Tensor<5> {
-        (2..5).fold(x, |x, axis| if self.stride[axis - 2] == 2 { halve(x, axis) } else { x })
+    fn pool(&mut self, x: Map) -> Map {
+        Map::Made(pool(self.made(x), self.is_spatial))
     }
 
-    fn upsample(&mut self, x: Tensor<5>) -> Tensor<5> {
-        (2..5).fold(x, |x, axis| if self.stride[axis - 2] == 2 { double(x, axis) } else { x })
+    fn upsample(&mut self, x: Map) -> Map {
+        Map::Upsampled(self.made(x))
     }
 
-    fn add(&mut self, a: Tensor<5>, b: Tensor<5>) -> Tensor<5> {
-        a.add(b)
+    fn add(&mut self, a: Map, b: Map) -> Map {
+        Map::Made(self.made(a).add(self.made(b)))
     }
 
-    fn concatenate(&mut self, first: Tensor<5>, second: Tensor<5>) -> Tensor<5> {
-        Tensor::cat(vec![first, second], 1)
+    fn concatenate(&mut self, first: Map, second: Map) -> Map {
+        match first {
+            Map::Upsampled(low) => Map::Joined(low, self.made(second)),
+            first => Map::Made(Tensor::cat(vec![self.made(first), self.made(second)], 1)),
+        }
     }
 
-    fn sigmoid(&mut self, x: Tensor<5>) -> Tensor<5> {
-        sigmoid(x)
+    fn sigmoid(&mut self, x: Map) -> Map {
+        Map::Made(sigmoid(self.made(x)))
     }
 
-    fn gate(&mut self, mask: Tensor<5>, trunk: Tensor<5>) -> Tensor<5> {
-        mask.add_scalar(1.0).mul(trunk)
+    fn gate(&mut self, mask: Map, trunk: Map) -> Map {
+        Map::Made(self.made(mask).add_scalar(1.0).mul(self.made(trunk)))
+    }
+
+    fn decode(&mut self, name: &str, x: Map, skip: Map, channels: usize) -> Map {
+        let joined = Map::Joined(self.made(x), self.made(skip));
+        // Its block looks at the joined map twice.
+        let joined = Map::Made(self.made(joined));
+        self.block(name, joined, channels)
     }
 }
