@@ -2,6 +2,7 @@
 //!
 //! Maps are N × C × voxels.
 
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::isa::arch;
@@ -40,7 +41,7 @@ pub fn statistics(shape: &MapShape, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
     let channel = |c: usize| {
         let mean = shape.channel(x, c).map(sum).sum::<f64>() / values;
         let centre = mean as f32;
-        let squares = |map: &[f32]| sum_of(map, map, |v, _| (v - centre) * (v - centre));
+        let squares = |map: &[f32]| arch().dispatch(Squares { x: map, centre });
         let variance = shape.channel(x, c).map(squares).sum::<f64>() / values;
         (centre, variance as f32)
     };
@@ -56,10 +57,7 @@ pub fn scale_shift_relu(shape: &MapShape, x: &[f32], scale: &[f32], shift: &[f32
     let mut y = vec![0.0; x.len()];
     y.par_chunks_mut(shape.voxels).zip(x.par_chunks(shape.voxels)).enumerate().for_each(|(at, (y, x))| {
         let (scale, shift) = (scale[at % shape.channels], shift[at % shape.channels]);
-        arch().dispatch(
-            #[inline(always)]
-            || y.iter_mut().zip(x).for_each(|(y, x)| *y = x.mul_add(scale, shift).max(0.0)),
-        );
+        arch().dispatch(ScaleShiftRelu { x, scale, shift, y });
     });
     y
 }
@@ -105,10 +103,9 @@ pub fn gradients(shape: &MapShape, x: &[f32], norm: &Norm<'_>, g: &[f32]) -> (Ve
     let (scale, shift) = norm.scale_and_shift();
     let channel = |c: usize| {
         let (a, b, mean) = (scale[c], shift[c], norm.mean[c]);
-        let maps = || shape.channel(x, c).zip(shape.channel(g, c));
-        let passed = |x: f32, g: f32| if x.mul_add(a, b) > 0.0 { g } else { 0.0 };
-        let beta: f64 = maps().map(|(x, g)| sum_of(x, g, passed)).sum();
-        let gamma: f64 = maps().map(|(x, g)| sum_of(x, g, |x, g| passed(x, g) * (x - mean))).sum();
+        let maps = shape.channel(x, c).zip(shape.channel(g, c));
+        let sums = maps.map(|(x, g)| arch().dispatch(GradientSums { x, g, a, b, mean }));
+        let (gamma, beta) = sums.fold((0.0, 0.0), |(gamma, beta), sums| (gamma + sums.0, beta + sums.1));
         ((gamma * f64::from(norm.inverse(c))) as f32, beta as f32)
     };
     let (gamma, beta): (Vec<f32>, Vec<f32>) = (0..shape.channels).into_par_iter().map(channel).unzip();
@@ -121,46 +118,152 @@ pub fn gradients(shape: &MapShape, x: &[f32], norm: &Norm<'_>, g: &[f32]) -> (Ve
         let (a, b, mean) = (scale[c], shift[c], norm.mean[c]);
         // dx = scale · (g − mean(g) − x̂ · mean(g · x̂)), with x̂ = (x − mean) / σ.
         let (mean_g, slope) = (beta[c] / values, gamma[c] / values * norm.inverse(c));
-        arch().dispatch(
-            #[inline(always)]
-            || {
-                for ((dx, x), g) in dx.iter_mut().zip(x).zip(g) {
-                    let g = if x.mul_add(a, b) > 0.0 { *g } else { 0.0 };
-                    *dx = a * (g - mean_g - (x - mean) * slope);
-                }
-            },
-        );
+        arch().dispatch(InputGradient { x, g, a, b, mean, mean_g, slope, dx });
     });
     (dx, gamma, beta)
 }
 
 /// Σ x, in a fixed order.
 pub(crate) fn sum(x: &[f32]) -> f64 {
-    sum_of(x, x, |v, _| v)
+    arch().dispatch(Sum(x))
 }
 
-/// Σ f(a, b): f32 in short runs of 16 lanes, f64 over the runs.
-fn sum_of(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f64 {
-    const LANES: usize = 16;
-    const RUN: usize = 2048;
-    let run = |(a, b): (&[f32], &[f32])| {
-        let mut lanes = [0.0f32; LANES];
-        let (a_lanes, a_end) = pulp::as_arrays::<LANES, _>(a);
-        let (b_lanes, b_end) = pulp::as_arrays::<LANES, _>(b);
-        arch().dispatch(
-            #[inline(always)]
-            || {
-                for (a, b) in a_lanes.iter().zip(b_lanes) {
-                    for lane in 0..LANES {
-                        lanes[lane] += f(a[lane], b[lane]);
-                    }
+/// Partial sums, as many as the widest vector has lanes.
+const LANES: usize = 16;
+
+/// Values that are added up in f32 before f64 takes over.
+const RUN: usize = 2048;
+
+struct Sum<'a>(&'a [f32]);
+
+impl WithSimd for Sum<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let mut total = 0.0;
+        for run in self.0.chunks(RUN) {
+            let (whole, end) = pulp::as_arrays::<LANES, _>(run);
+            let mut lanes = [0.0f32; LANES];
+            for values in whole {
+                for lane in 0..LANES {
+                    lanes[lane] += values[lane];
                 }
-            },
-        );
-        let end: f32 = a_end.iter().zip(b_end).map(|(a, b)| f(*a, *b)).sum();
-        f64::from(lanes.iter().sum::<f32>() + end)
-    };
-    a.chunks(RUN).zip(b.chunks(RUN)).map(run).sum()
+            }
+            total += f64::from(lanes.iter().sum::<f32>() + end.iter().sum::<f32>());
+        }
+        total
+    }
+}
+
+/// Σ (x − centre)².
+struct Squares<'a> {
+    x: &'a [f32],
+    centre: f32,
+}
+
+impl WithSimd for Squares<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> f64 {
+        let mut total = 0.0;
+        for run in self.x.chunks(RUN) {
+            let (whole, end) = pulp::as_arrays::<LANES, _>(run);
+            let mut lanes = [0.0f32; LANES];
+            for values in whole {
+                for lane in 0..LANES {
+                    let distance = values[lane] - self.centre;
+                    lanes[lane] += distance * distance;
+                }
+            }
+            for (lane, value) in end.iter().enumerate() {
+                lanes[lane] += (value - self.centre) * (value - self.centre);
+            }
+            total += f64::from(lanes.iter().sum::<f32>());
+        }
+        total
+    }
+}
+
+/// Σ g · (x − mean) and Σ g over what ReLU(a·x + b) lets through.
+struct GradientSums<'a> {
+    x: &'a [f32],
+    g: &'a [f32],
+    a: f32,
+    b: f32,
+    mean: f32,
+}
+
+impl WithSimd for GradientSums<'_> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> (f64, f64) {
+        let (mut gamma, mut beta) = (0.0, 0.0);
+        for (x, g) in self.x.chunks(RUN).zip(self.g.chunks(RUN)) {
+            let (mut gammas, mut betas) = ([0.0f32; LANES], [0.0f32; LANES]);
+            let (whole_x, end_x) = pulp::as_arrays::<LANES, _>(x);
+            let (whole_g, end_g) = pulp::as_arrays::<LANES, _>(g);
+            for (x, g) in whole_x.iter().zip(whole_g) {
+                for lane in 0..LANES {
+                    let passed = if x[lane].mul_add(self.a, self.b) > 0.0 { g[lane] } else { 0.0 };
+                    betas[lane] += passed;
+                    gammas[lane] += passed * (x[lane] - self.mean);
+                }
+            }
+            for (lane, (x, g)) in end_x.iter().zip(end_g).enumerate() {
+                let passed = if x.mul_add(self.a, self.b) > 0.0 { *g } else { 0.0 };
+                betas[lane] += passed;
+                gammas[lane] += passed * (x - self.mean);
+            }
+            gamma += f64::from(gammas.iter().sum::<f32>());
+            beta += f64::from(betas.iter().sum::<f32>());
+        }
+        (gamma, beta)
+    }
+}
+
+struct ScaleShiftRelu<'a> {
+    x: &'a [f32],
+    scale: f32,
+    shift: f32,
+    y: &'a mut [f32],
+}
+
+impl WithSimd for ScaleShiftRelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (y, x) in self.y.iter_mut().zip(self.x) {
+            *y = x.mul_add(self.scale, self.shift).max(0.0);
+        }
+    }
+}
+
+/// dx = a · (g − mean_g − (x − mean) · slope) over what ReLU(a·x + b) lets through of g.
+struct InputGradient<'a> {
+    x: &'a [f32],
+    g: &'a [f32],
+    a: f32,
+    b: f32,
+    mean: f32,
+    mean_g: f32,
+    slope: f32,
+    dx: &'a mut [f32],
+}
+
+impl WithSimd for InputGradient<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((dx, x), g) in self.dx.iter_mut().zip(self.x).zip(self.g) {
+            let g = if x.mul_add(self.a, self.b) > 0.0 { *g } else { 0.0 };
+            *dx = self.a * (g - self.mean_g - (x - self.mean) * self.slope);
+        }
+    }
 }
 
 #[cfg(test)]
