@@ -22,7 +22,7 @@
 //! - [`segment`], [`cohort`], [`demo`]: one scan, several scans, synthetic scans;
 //! - [`output`], [`manifest`]: what is written where, and when it may be;
 //! - [`evaluate`]: labels against a reference;
-//! - [`info`], [`phantom`], [`network`], [`assemble`]: the smaller jobs;
+//! - [`info`], [`phantom`], [`network`], [`assemble`], [`export`]: the smaller jobs;
 //! - [`exit`]: what the program's exit codes mean.
 
 pub mod assemble;
@@ -34,6 +34,7 @@ mod embedded;
 mod error;
 pub mod evaluate;
 pub mod exit;
+pub mod export;
 mod hash;
 pub mod info;
 pub mod manifest;

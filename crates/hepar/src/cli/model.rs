@@ -3,6 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hepar::assemble::{Runs, assemble};
+use hepar::export::export_onnx;
 use hepar::network::{StepProfile, profile_network, run_network};
 use hepar::output::plan_new_file;
 use hepar::{Bundle, exit, open_model};
@@ -11,7 +12,7 @@ use hepar_model::topology::Dimensions;
 
 use super::{Failure, print, text};
 
-/// Look at models, run their networks, put them together
+/// Look at models, run and export their networks, put them together
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -54,6 +55,21 @@ enum Command {
         /// How often it runs; the table has the medians
         #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
         runs: u16,
+    },
+    /// Write one network as an ONNX file, for ONNX Runtime, OpenVINO and others
+    ///
+    /// Input and output are f32, N × 1 × D × H × W (N × 1 × H × W for the localizer), as for `model run`; N and the
+    /// sides are open, sides must be multiples of 32.
+    Export {
+        /// Folder of the model [default: the one in the program]
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
+        /// Which network
+        #[arg(long, value_enum)]
+        stage: StageArgument,
+        /// The file; must not be there yet
+        #[arg(short, long, value_name = "NET.onnx")]
+        output: PathBuf,
     },
     /// Put the networks of three training runs together to a model
     Assemble {
@@ -108,6 +124,9 @@ impl Arguments {
                 let model = open_model(model.as_deref())?;
                 let steps = profile_network(&model, stage.into(), batch.into(), runs.into())?;
                 print(profile(&steps))?;
+            }
+            Command::Export { model, stage, output } => {
+                export_onnx(&open_model(model.as_deref())?, stage.into(), &output)?;
             }
             Command::Assemble { localizer, liver, tumour, card: description, output } => {
                 let bundle = assemble(&Runs { localizer, liver, tumour }, &description, &output)?;
