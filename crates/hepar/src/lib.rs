@@ -22,7 +22,7 @@
 //! - [`segment`], [`cohort`], [`demo`]: one scan, several scans, synthetic scans;
 //! - [`output`], [`manifest`]: what is written where, and when it may be;
 //! - [`evaluate`]: labels against a reference;
-//! - [`info`], [`phantom`], [`network`], [`assemble`], [`export`]: the smaller jobs;
+//! - [`info`], [`phantom`], [`network`], [`assemble`], [`export`], [`import`]: the smaller jobs;
 //! - [`exit`]: what the program's exit codes mean.
 
 pub mod assemble;
@@ -36,6 +36,7 @@ pub mod evaluate;
 pub mod exit;
 pub mod export;
 mod hash;
+pub mod import;
 pub mod info;
 pub mod manifest;
 pub mod network;

@@ -1,9 +1,10 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use hepar::assemble::{Runs, assemble};
 use hepar::export::export_onnx;
+use hepar::import::{KerasFiles, import_keras};
 use hepar::network::{StepProfile, profile_network, run_network};
 use hepar::output::plan_new_file;
 use hepar::{Bundle, exit, open_model};
@@ -12,7 +13,7 @@ use hepar_model::topology::Dimensions;
 
 use super::{Failure, print, text};
 
-/// Look at models, run and export their networks, put them together
+/// Look at models, run and export their networks, import and put them together
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -71,6 +72,29 @@ enum Command {
         #[arg(short, long, value_name = "NET.onnx")]
         output: PathBuf,
     },
+    /// Make a model of weights that Keras saved to .h5 (the original program's, for instance)
+    ///
+    /// Stages for which no file is given are those of --model. Imported stages get the article's settings; edit
+    /// model.toml where yours differ. The networks are taken to have been trained on arrays with the axes x, y, z, as
+    /// the original's were, and are transposed to hepar's z, y, x.
+    #[command(group = ArgGroup::new("files").required(true).multiple(true))]
+    ImportKeras {
+        /// RA-UNet-I of the localizer
+        #[arg(long, value_name = "A.h5", group = "files")]
+        localizer: Option<PathBuf>,
+        /// RA-UNet-II of the liver stage
+        #[arg(long, value_name = "B.h5", group = "files")]
+        liver: Option<PathBuf>,
+        /// RA-UNet-II of the tumour stage
+        #[arg(long, value_name = "C.h5", group = "files")]
+        tumour: Option<PathBuf>,
+        /// Folder of the model that has the other stages [default: the one in the program]
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
+        /// Folder of the model to be
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
     /// Put the networks of three training runs together to a model
     Assemble {
         /// Run folder of the localizer
@@ -127,6 +151,10 @@ impl Arguments {
             }
             Command::Export { model, stage, output } => {
                 export_onnx(&open_model(model.as_deref())?, stage.into(), &output)?;
+            }
+            Command::ImportKeras { localizer, liver, tumour, model, output } => {
+                let files = KerasFiles { localizer, liver, tumour };
+                print(card(&import_keras(&files, model.as_deref(), &output)?))?;
             }
             Command::Assemble { localizer, liver, tumour, card: description, output } => {
                 let bundle = assemble(&Runs { localizer, liver, tumour }, &description, &output)?;

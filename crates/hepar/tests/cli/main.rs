@@ -7,6 +7,7 @@ mod evaluate;
 mod files;
 mod info;
 mod interrupt;
+mod keras;
 mod model;
 mod phantom;
 mod program;
