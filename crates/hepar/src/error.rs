@@ -72,6 +72,10 @@ pub enum ErrorKind {
     /// A single network did not run.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// ONNX Runtime is not there.
+    #[cfg(feature = "onnxruntime")]
+    #[error(transparent)]
+    OnnxRuntime(#[from] hepar_interchange::runtime::RuntimeError),
     /// A file of another program gives no network.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -149,6 +153,8 @@ impl Error {
             Kind::Model(_) => exit::MODEL,
             Kind::Prepare(error) | Kind::Segment { source: error, .. } => of_pipeline(error),
             Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } => exit::USAGE,
+            #[cfg(feature = "onnxruntime")]
+            Kind::OnnxRuntime(_) => exit::USAGE,
             Kind::Output(_) => exit::OUTPUT,
             Kind::Network(error) => error.exit_code(),
             Kind::Train { source, .. } => of_training(source),

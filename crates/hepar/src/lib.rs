@@ -20,6 +20,7 @@
 //! Scans that are in memory already go through [`Pipeline`] and need no file.
 //!
 //! - [`segment`], [`cohort`], [`demo`]: one scan, several scans, synthetic scans;
+//! - [`engine`]: what runs the networks;
 //! - [`output`], [`manifest`]: what is written where, and when it may be;
 //! - [`evaluate`]: labels against a reference;
 //! - [`info`], [`phantom`], [`network`], [`assemble`], [`export`], [`import`]: the smaller jobs;
@@ -31,6 +32,7 @@ mod clock;
 pub mod cohort;
 pub mod demo;
 mod embedded;
+pub mod engine;
 mod error;
 pub mod evaluate;
 pub mod exit;

@@ -11,6 +11,7 @@ use hepar::{Bundle, exit, open_model};
 use hepar_model::stage::{Grid, Stage, StageName};
 use hepar_model::topology::Dimensions;
 
+use super::engine::EngineArgument;
 use super::{Failure, print, text};
 
 /// Look at models, run and export their networks, import and put them together
@@ -35,6 +36,9 @@ enum Command {
         /// Which network
         #[arg(long, value_enum)]
         stage: StageArgument,
+        /// What runs it
+        #[arg(long, value_enum, default_value_t)]
+        engine: EngineArgument,
         /// The array, .npy
         #[arg(long, value_name = "X.npy")]
         input: PathBuf,
@@ -140,9 +144,10 @@ impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
         match self.command {
             Command::Info { model } => print(card(&open_model(model.as_deref())?))?,
-            Command::Run { model, stage, input, output } => {
+            Command::Run { model, stage, engine, input, output } => {
                 plan_new_file(&output)?;
-                run_network(&open_model(model.as_deref())?, stage.into(), &input, &output)?;
+                let engine = engine.open()?;
+                run_network(&open_model(model.as_deref())?, stage.into(), engine.as_ref(), &input, &output)?;
             }
             Command::Profile { model, stage, batch, runs } => {
                 let model = open_model(model.as_deref())?;
