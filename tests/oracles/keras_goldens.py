@@ -91,7 +91,8 @@ class Net:
         layer = self.keras.layers.BatchNormalization(epsilon=EPSILON, momentum=0.99)
         x = layer(x)
         channels = x.shape[-1]
-        self.layers.append((layer, [weight(f"{name}.{part}", (channels,)) for part in ("gamma", "beta", "mean", "variance")]))
+        parts = [f"{name}.{part}" for part in ("gamma", "beta", "mean", "variance")]
+        self.layers.append((layer, [weight(part, (channels,)) for part in parts]))
         return self.activation("relu", x)
 
     def conv(self, name, x, width, side):

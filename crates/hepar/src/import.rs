@@ -37,7 +37,10 @@ pub enum ImportError {
         source: KerasError,
     },
     /// The file holds a network of slices where one of volumes is needed, or the other way round.
-    #[error("import {} as the {stage} network: it holds {}, {} is needed", path.display(), named(*found), named(*needed))]
+    #[error(
+        "import {} as the {stage} network: it holds {}, {} is needed",
+        path.display(), named(*found), named(*needed)
+    )]
     Dimensions {
         /// The file.
         path: PathBuf,

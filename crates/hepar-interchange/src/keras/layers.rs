@@ -129,8 +129,8 @@ impl Walk {
 
 /// Which layer a group is, if it is one that has weights.
 ///
-/// Today's `.weights.h5` numbers its groups in another order than that in which layers were made; the layer's name is an
-/// attribute of the group `vars` in them.
+/// Today's `.weights.h5` numbers its groups in another order than that in which layers were made; the layer's name is
+/// an attribute of the group `vars` in them.
 fn layer_of(group: &Group) -> Result<Option<(Kind, u64, String)>, KerasError> {
     let Some((kind, number)) = parse(group.name()) else { return Ok(None) };
     let name = match group.group("vars") {

@@ -2,9 +2,9 @@
 //!
 //! Read are weights and whole models of Keras 2 and 3 (`save_weights`, `save` to `.h5`) and the `.weights.h5` of today.
 //! Layers are recognised by the order in which they were made, which the numbers in Keras' names tell: per kind, the
-//! n-th layer of the file is the n-th that [`ra_unet`](hepar_model::topology::ra_unet) applies. That is the order of the
-//! original's program; a graph that was made in another order has other shapes in some place and is refused, unless its
-//! widths happen to agree.
+//! n-th layer of the file is the n-th that [`ra_unet`](hepar_model::topology::ra_unet) applies. That is the order of
+//! the original's program. A graph that was made in another order is refused where a shape shows it; where none does,
+//! as for two layers of one shape, nothing in the file could.
 //!
 //! **Axes.** The original feeds its networks with arrays whose axes are x, y and z, in this order, where `hepar` gives
 //! z, y, x (`[k, j, i]`, patient's right to left along i, anterior to posterior along j, inferior to superior along k).
