@@ -2,19 +2,9 @@
 
     pip install -r requirements.txt && python raunet_goldens.py
 
-Weights, inputs and targets stand in no file: every language makes them from their names (see `uniform`). An input is
-named `input:NET:SHAPE`, a target `target:NET:SHAPE`, the shape joined by "x"; a weight has its name in the network.
-
-    kind                     value, from u in [0, 1)
-    *.gamma, *.variance      in [0.5, 1.5)
-    *.beta, *.mean           in [−0.5, 0.5)
-    *.bias                   in [−0.1, 0.1)
-    *.weight                 in [−a, a), a = sqrt(3·gain / fan_in), fan_in = inputs · kernel volume, gain: see GAINS
-    input                    u
-    target                   1 if u < 0.3, else 0
-
-where "in [lo, hi)" is lo + (hi − lo)·u in f64, rounded to f32 once. The gains are chosen so that white noise still
-gives an output that varies: a flat one would notice no error. Everything is computed in float64 from those f32 values.
+Weights, inputs and targets stand in no file: every language makes them from their names (see `generator.py`). An input
+is named `input:NET:SHAPE`, a target `target:NET:SHAPE`, the shape joined by "x"; a weight has its name in the network.
+A target is 1 where u < 0.3, else 0. Everything is computed in float64 from those f32 values.
 """
 
 import json
@@ -28,27 +18,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import raunet_torch as raunet
+from generator import GAINS, RANGES, array, uniform, weight
 
 FOLDER = Path(__file__).resolve().parents[2] / "crates" / "hepar-nets" / "tests" / "golden"
 
-# The first rule whose end the weight's name has.
-GAINS = [
-    ("output.weight", 6.0),
-    ("conv9.conv.weight", 4.0),
-    ("conv1.conv.weight", 0.5),
-    ("mask.a.weight", 1.0),
-    ("mask.b.weight", 1.0),
-    ("shortcut.weight", 1.0),
-    ("conv2.weight", 4.0),
-    (".weight", 0.25),
-]
-RANGES = {
-    "gamma": (0.5, 1.5),
-    "beta": (-0.5, 0.5),
-    "mean": (-0.5, 0.5),
-    "variance": (0.5, 1.5),
-    "bias": (-0.1, 0.1),
-}
 TARGET_SHARE = 0.3
 
 NARROW = (8, 8, 16, 32, 64, 128)
@@ -287,43 +260,17 @@ WRONG_STRUCTURE = {
 }
 
 
-def uniform(name, count):
-    """`count` values in [0, 1): element n is splitmix64's finalizer of FNV-1a(name) + (n + 1)·golden ratio."""
-    state = 0xCBF29CE484222325
-    for byte in name.encode():
-        state = ((state ^ byte) * 0x100000001B3) % 2**64
-    z = np.uint64(state) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-def tensor(name, shape, low=0.0, high=1.0):
-    values = low + (high - low) * uniform(name, math.prod(shape))
-    return torch.from_numpy(values.astype(np.float32)).reshape(tuple(shape))
+def tensor(name, shape):
+    return torch.from_numpy(array(name, shape))
 
 
 def filled(architecture):
     """The network with every weight and statistic made from its name."""
     net = raunet.RAUNet(*architecture)
     with torch.no_grad():
-        for name, values in net.state_dict().items():
-            values.copy_(tensor(name, values.shape, *value_range(name, values.shape)))
+        for name, state in net.state_dict().items():
+            state.copy_(torch.from_numpy(weight(name, state.shape)))
     return net
-
-
-def value_range(name, shape):
-    kind = name.rsplit(".", 1)[-1]
-    if kind != "weight":
-        return RANGES[kind]
-    fan_in = math.prod(shape[1:])
-    limit = math.sqrt(3 * gain(name) / fan_in)
-    return -limit, limit
-
-
-def gain(name):
-    return next(value for end, value in GAINS if name.endswith(end))
 
 
 def generator():

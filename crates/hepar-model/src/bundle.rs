@@ -211,6 +211,11 @@ impl Bundle {
         decode().map_err(|kind| BundleError { origin: self.card.name.clone(), kind })
     }
 
+    /// The bytes of the file that holds a stage's weights.
+    pub fn weights_file(&self, stage: StageName) -> &[u8] {
+        &self.files[&stage]
+    }
+
     /// SHA-256 over the hashes of the three weights files: one number for "the same model".
     pub fn hash(&self) -> String {
         let hashes: String = StageName::ALL.iter().map(|&s| self.card.stage(s).sha256.to_lowercase()).collect();

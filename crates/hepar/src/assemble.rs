@@ -51,12 +51,17 @@ pub fn assemble(runs: &Runs, card: &Path, folder: &Path) -> Result<Bundle, Error
         export(StageName::Tumour, &runs.tumour)?,
     ];
     let card = toml::to_string(&description.card(&stages)).map_err(|error| card_error(card, &error))?;
-    let mut files: Vec<(&str, &[u8])> = stages.iter().map(|s| (s.stage.weights.as_str(), s.bytes.as_slice())).collect();
+    let weights: Vec<(&str, &[u8])> = stages.iter().map(|s| (s.stage.weights.as_str(), s.bytes.as_slice())).collect();
+    write_bundle(&card, &weights, folder)
+}
+
+/// Writes a model's folder, its card last, and opens it; `card` is the text of `model.toml`.
+pub(crate) fn write_bundle(card: &str, weights: &[(&str, &[u8])], folder: &Path) -> Result<Bundle, Error> {
     // What does not fit fails here, before anything is written.
-    Bundle::from_memory(&card, &files).map_err(ModelError::from)?;
-    files.push((CARD_FILE, card.as_bytes()));
-    files.iter().try_for_each(|(name, _)| plan_new_file(&folder.join(name)))?;
-    files.iter().try_for_each(|(name, bytes)| write_file(&folder.join(name), bytes))?;
+    Bundle::from_memory(card, weights).map_err(ModelError::from)?;
+    let files = || weights.iter().copied().chain([(CARD_FILE, card.as_bytes())]);
+    files().try_for_each(|(name, _)| plan_new_file(&folder.join(name)))?;
+    files().try_for_each(|(name, bytes)| write_file(&folder.join(name), bytes))?;
     Ok(Bundle::open(folder).map_err(ModelError::from)?)
 }
 

@@ -12,6 +12,7 @@ use hepar_train::TrainError;
 use crate::embedded::ModelError;
 use crate::evaluate::EvaluateError;
 use crate::exit;
+use crate::import::ImportError;
 use crate::network::NetworkError;
 use crate::output::OutputError;
 
@@ -71,6 +72,13 @@ pub enum ErrorKind {
     /// A single network did not run.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// ONNX Runtime is not there.
+    #[cfg(feature = "onnxruntime")]
+    #[error(transparent)]
+    OnnxRuntime(#[from] hepar_interchange::runtime::RuntimeError),
+    /// A file of another program gives no network.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// A training run has no network to hand out.
     #[error("export the network of {}", run.display())]
     Export {
@@ -141,10 +149,12 @@ impl Error {
         use ErrorKind as Kind;
         match self.kind() {
             Kind::Read(_) | Kind::Input { .. } | Kind::Evaluate(_) => exit::INPUT,
-            Kind::Export { .. } | Kind::Card { .. } => exit::INPUT,
+            Kind::Export { .. } | Kind::Card { .. } | Kind::Import(_) => exit::INPUT,
             Kind::Model(_) => exit::MODEL,
             Kind::Prepare(error) | Kind::Segment { source: error, .. } => of_pipeline(error),
             Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } => exit::USAGE,
+            #[cfg(feature = "onnxruntime")]
+            Kind::OnnxRuntime(_) => exit::USAGE,
             Kind::Output(_) => exit::OUTPUT,
             Kind::Network(error) => error.exit_code(),
             Kind::Train { source, .. } => of_training(source),

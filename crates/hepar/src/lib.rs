@@ -20,9 +20,10 @@
 //! Scans that are in memory already go through [`Pipeline`] and need no file.
 //!
 //! - [`segment`], [`cohort`], [`demo`]: one scan, several scans, synthetic scans;
+//! - [`engine`]: what runs the networks;
 //! - [`output`], [`manifest`]: what is written where, and when it may be;
 //! - [`evaluate`]: labels against a reference;
-//! - [`info`], [`phantom`], [`network`], [`assemble`]: the smaller jobs;
+//! - [`info`], [`phantom`], [`network`], [`assemble`], [`export`], [`import`]: the smaller jobs;
 //! - [`exit`]: what the program's exit codes mean.
 
 pub mod assemble;
@@ -31,10 +32,13 @@ mod clock;
 pub mod cohort;
 pub mod demo;
 mod embedded;
+pub mod engine;
 mod error;
 pub mod evaluate;
 pub mod exit;
+pub mod export;
 mod hash;
+pub mod import;
 pub mod info;
 pub mod manifest;
 pub mod network;

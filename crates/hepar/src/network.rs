@@ -3,8 +3,8 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use hepar_engine::CpuNetwork;
 pub use hepar_engine::StepProfile;
-use hepar_engine::{CpuEngine, CpuNetwork};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::{Engine, EngineError};
 use hepar_model::stage::StageName;
@@ -59,14 +59,20 @@ impl NetworkError {
     }
 }
 
-/// Runs the network of a stage on the array in `input` and writes its probabilities, 0..1, to `output`.
+/// Runs the network of a stage in an engine on the array in `input` and writes its probabilities, 0..1, to `output`.
 ///
 /// Both are `.npy` files of f32 and of one shape: N × 1 × D × H × W, or N × 1 × H × W for planar networks; sides are
 /// multiples of 32. Values are what the network sees: in 0..1 after the stage's window.
 ///
 /// # Errors
 /// When a file cannot be read or written, the weights do not fit, or the network does not take the shape.
-pub fn run_network(bundle: &Bundle, stage: StageName, input: &Path, output: &Path) -> Result<(), Error> {
+pub fn run_network(
+    bundle: &Bundle,
+    stage: StageName,
+    engine: &dyn Engine,
+    input: &Path,
+    output: &Path,
+) -> Result<(), Error> {
     let array: ArrayD<f32> =
         read_npy(input).map_err(|source| NetworkError::Array { path: input.to_owned(), source })?;
     let (shape, rank) = (array.raw_dim(), array.ndim());
@@ -75,7 +81,7 @@ pub fn run_network(bundle: &Bundle, stage: StageName, input: &Path, output: &Pat
     let array: Array5<f32> = array.into_dimensionality::<Ix5>().map_err(|_| wrong_rank())?;
     let weights = bundle.weights(stage).map_err(ModelError::from)?;
     let failed = |source| NetworkError::Engine { stage, source };
-    let mut network = CpuEngine.load(&weights).map_err(failed)?;
+    let mut network = engine.load(&weights).map_err(failed)?;
     let probabilities = network.forward(array.view()).map_err(failed)?;
     let probabilities = probabilities.into_shape_with_order(shape).map_err(|_| wrong_rank())?;
     let mut bytes = Cursor::new(Vec::new());

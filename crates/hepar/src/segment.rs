@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_engine::CpuEngine;
 use hepar_formats::{Scan, read_labels, read_scan};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::Engine;
@@ -11,6 +10,7 @@ use hepar_pipeline::{Findings, LastStage, Pipeline, Request, Segmentation};
 use hepar_volume::{Geometry, Reorientation, Volume};
 
 use crate::cases::case_name;
+use crate::engine::EngineChoice;
 use crate::error::{Error, ErrorKind};
 use crate::hash::sha256_of_file;
 use crate::manifest::{InputFile, ModelIdentity};
@@ -70,8 +70,15 @@ impl Segmenter {
     /// # Errors
     /// When the weights do not fit, or the engine cannot run a network.
     pub fn new(bundle: &Bundle) -> Result<Self, Error> {
-        let engine = CpuEngine;
-        let pipeline = Pipeline::load(bundle, &engine).map_err(ErrorKind::Prepare)?;
+        Self::with_engine(bundle, EngineChoice::default().open()?.as_ref())
+    }
+
+    /// Makes the networks of a model ready to run in an engine.
+    ///
+    /// # Errors
+    /// As [`Segmenter::new`].
+    pub fn with_engine(bundle: &Bundle, engine: &dyn Engine) -> Result<Self, Error> {
+        let pipeline = Pipeline::load(bundle, engine).map_err(ErrorKind::Prepare)?;
         Ok(Self { pipeline, model: ModelIdentity::of(bundle), engine: engine.name() })
     }
 

@@ -1,6 +1,7 @@
 //! What was typed, and the job that it asks for.
 
 mod demo;
+mod engine;
 mod evaluate;
 mod info;
 mod model;

@@ -1,17 +1,20 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use hepar::assemble::{Runs, assemble};
+use hepar::export::export_onnx;
+use hepar::import::{KerasFiles, import_keras};
 use hepar::network::{StepProfile, profile_network, run_network};
 use hepar::output::plan_new_file;
 use hepar::{Bundle, exit, open_model};
 use hepar_model::stage::{Grid, Stage, StageName};
 use hepar_model::topology::Dimensions;
 
+use super::engine::EngineArgument;
 use super::{Failure, print, text};
 
-/// Look at models, run their networks, put them together
+/// Look at models, run and export their networks, import and put them together
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -33,6 +36,9 @@ enum Command {
         /// Which network
         #[arg(long, value_enum)]
         stage: StageArgument,
+        /// What runs it
+        #[arg(long, value_enum, default_value_t)]
+        engine: EngineArgument,
         /// The array, .npy
         #[arg(long, value_name = "X.npy")]
         input: PathBuf,
@@ -54,6 +60,44 @@ enum Command {
         /// How often it runs; the table has the medians
         #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
         runs: u16,
+    },
+    /// Write one network as an ONNX file, for ONNX Runtime, OpenVINO and others
+    ///
+    /// Input and output are f32, N × 1 × D × H × W (N × 1 × H × W for the localizer), as for `model run`; N and the
+    /// sides are open, sides must be multiples of 32.
+    Export {
+        /// Folder of the model [default: the one in the program]
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
+        /// Which network
+        #[arg(long, value_enum)]
+        stage: StageArgument,
+        /// The file; must not be there yet
+        #[arg(short, long, value_name = "NET.onnx")]
+        output: PathBuf,
+    },
+    /// Make a model of weights that Keras saved to .h5 (the original program's, for instance)
+    ///
+    /// Stages for which no file is given are those of --model. Imported stages get the article's settings; edit
+    /// model.toml where yours differ. The networks are taken to have been trained on arrays with the axes x, y, z, as
+    /// the original's were, and are transposed to hepar's z, y, x.
+    #[command(group = ArgGroup::new("files").required(true).multiple(true))]
+    ImportKeras {
+        /// RA-UNet-I of the localizer
+        #[arg(long, value_name = "A.h5", group = "files")]
+        localizer: Option<PathBuf>,
+        /// RA-UNet-II of the liver stage
+        #[arg(long, value_name = "B.h5", group = "files")]
+        liver: Option<PathBuf>,
+        /// RA-UNet-II of the tumour stage
+        #[arg(long, value_name = "C.h5", group = "files")]
+        tumour: Option<PathBuf>,
+        /// Folder of the model that has the other stages [default: the one in the program]
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
+        /// Folder of the model to be
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
     },
     /// Put the networks of three training runs together to a model
     Assemble {
@@ -100,14 +144,22 @@ impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
         match self.command {
             Command::Info { model } => print(card(&open_model(model.as_deref())?))?,
-            Command::Run { model, stage, input, output } => {
+            Command::Run { model, stage, engine, input, output } => {
                 plan_new_file(&output)?;
-                run_network(&open_model(model.as_deref())?, stage.into(), &input, &output)?;
+                let engine = engine.open()?;
+                run_network(&open_model(model.as_deref())?, stage.into(), engine.as_ref(), &input, &output)?;
             }
             Command::Profile { model, stage, batch, runs } => {
                 let model = open_model(model.as_deref())?;
                 let steps = profile_network(&model, stage.into(), batch.into(), runs.into())?;
                 print(profile(&steps))?;
+            }
+            Command::Export { model, stage, output } => {
+                export_onnx(&open_model(model.as_deref())?, stage.into(), &output)?;
+            }
+            Command::ImportKeras { localizer, liver, tumour, model, output } => {
+                let files = KerasFiles { localizer, liver, tumour };
+                print(card(&import_keras(&files, model.as_deref(), &output)?))?;
             }
             Command::Assemble { localizer, liver, tumour, card: description, output } => {
                 let bundle = assemble(&Runs { localizer, liver, tumour }, &description, &output)?;

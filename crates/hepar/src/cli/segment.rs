@@ -5,6 +5,7 @@ use hepar::cohort::{Cohort, PlannedCase};
 use hepar::watch::Terminal;
 use hepar::{Error, Findings, LastStage, Options, Segmenter, exit, open_model, sentence};
 
+use super::engine::EngineArgument;
 use super::{Failure, interrupt, print, text};
 
 const EXAMPLES: &str = "\
@@ -30,6 +31,9 @@ pub struct Arguments {
     /// Folder of the model [default: the one in the program]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// What runs the networks
+    #[arg(long, value_enum, default_value_t)]
+    engine: EngineArgument,
     /// How far to go
     #[arg(long, value_enum, default_value_t = Stages::All)]
     stages: Stages,
@@ -57,7 +61,8 @@ impl Arguments {
         let options = self.options()?;
         let terminal = Terminal::new(interrupt()?, self.quiet);
         let cohort = Cohort::plan(&self.inputs, self.output.as_deref(), &options, self.force)?;
-        let mut segmenter = Segmenter::new(&open_model(self.model.as_deref())?)?;
+        let engine = self.engine.open()?;
+        let mut segmenter = Segmenter::with_engine(&open_model(self.model.as_deref())?, engine.as_ref())?;
         let mut report = |case: &PlannedCase, result: Result<&Findings, &Error>| {
             terminal.clear();
             match result {

@@ -2,11 +2,13 @@
 
 mod demo;
 mod determinism;
+mod engine;
 mod errors;
 mod evaluate;
 mod files;
 mod info;
 mod interrupt;
+mod keras;
 mod model;
 mod phantom;
 mod program;

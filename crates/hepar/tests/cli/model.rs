@@ -63,6 +63,25 @@ fn arrays_that_the_network_does_not_take_are_refused() {
 }
 
 #[test]
+fn a_network_is_exported_with_what_must_be_known_to_use_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let export = |stage: &str, model: &str| {
+        hepar(folder.path(), &["model", "export", "--stage", stage, "-o", "sub/net.onnx", "--model", model])
+    };
+    let model = model().to_str().unwrap();
+    assert_eq!(export("tumour", model).expect(0).out, "");
+    let bytes = std::fs::read(folder.path().join("sub/net.onnx")).unwrap();
+    for part in ["hepar.stage", "tumour", "RA-UNet-II", "atten4.mask.skip3.conv2.weight", "\"threshold\":0.5"] {
+        assert!(bytes.windows(part.len()).any(|window| window == part.as_bytes()), "no {part:?}");
+    }
+    export("tumour", model).fails(5, &["sub/net.onnx", "it exists"]);
+    assert_eq!(std::fs::read(folder.path().join("sub/net.onnx")).unwrap(), bytes);
+    std::fs::remove_dir_all(folder.path().join("sub")).unwrap();
+    export("tumour", "nowhere").fails(4, &["failed to open the model nowhere"]);
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
 fn a_model_is_described() {
     let folder = tempfile::tempdir().unwrap();
     let run = hepar(folder.path(), &["model", "info", model().to_str().unwrap()]).expect(0);

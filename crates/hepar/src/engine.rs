@@ -1,0 +1,38 @@
+//! What runs the networks.
+
+use hepar_engine::CpuEngine;
+use hepar_model::engine::Engine;
+
+use crate::error::Error;
+
+/// The engines that this program can run networks with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum EngineChoice {
+    /// hepar's own, on the processor.
+    #[default]
+    Hepar,
+    /// ONNX Runtime on the processor, with as many threads as hepar would use.
+    ///
+    /// Its library is loaded from where the environment variable `ORT_DYLIB_PATH` says.
+    #[cfg(feature = "onnxruntime")]
+    OnnxRuntime,
+}
+
+impl EngineChoice {
+    /// The engine, ready to load networks.
+    ///
+    /// # Errors
+    /// When its library is not there; hepar's own always is.
+    pub fn open(self) -> Result<Box<dyn Engine>, Error> {
+        match self {
+            Self::Hepar => Ok(Box::new(CpuEngine)),
+            #[cfg(feature = "onnxruntime")]
+            Self::OnnxRuntime => {
+                let threads = std::num::NonZeroUsize::new(rayon::current_num_threads());
+                let threads = threads.unwrap_or(std::num::NonZeroUsize::MIN);
+                Ok(Box::new(hepar_interchange::runtime::OnnxRuntime::open(threads)?))
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A network of a model as an ONNX file.
+
+use std::path::Path;
+
+use hepar_interchange::onnx::to_onnx;
+use hepar_model::bundle::Bundle;
+use hepar_model::stage::StageName;
+
+use crate::embedded::ModelError;
+use crate::error::Error;
+use crate::output::{plan_new_file, write_file};
+
+/// Writes the network of a stage as an ONNX model to `output`, which must not be there yet.
+///
+/// Its metadata say what must be known to use it: the model's name, version, licence and hash, the stage, and as JSON
+/// what `model.toml` says of that stage (window, grid, patch, threshold).
+///
+/// # Errors
+/// When the weights do not fit, or the file cannot be written.
+pub fn export_onnx(bundle: &Bundle, stage: StageName, output: &Path) -> Result<(), Error> {
+    plan_new_file(output)?;
+    let weights = bundle.weights(stage).map_err(ModelError::from)?;
+    Ok(write_file(output, &to_onnx(&weights, &properties(bundle, stage)))?)
+}
+
+fn properties(bundle: &Bundle, stage: StageName) -> [(&'static str, String); 6] {
+    let card = bundle.card();
+    [
+        ("hepar.model", card.name.clone()),
+        ("hepar.model_version", card.version.clone()),
+        ("hepar.model_sha256", bundle.hash()),
+        ("hepar.licence", card.licence.clone()),
+        ("hepar.stage", stage.to_string()),
+        // Names, numbers and lists of them always have a JSON.
+        ("hepar.stage_settings", serde_json::to_string(card.stage(stage)).unwrap_or_default()),
+    ]
+}

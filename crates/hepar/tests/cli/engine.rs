@@ -1,0 +1,91 @@
+//! `--engine`.
+
+use crate::program::hepar;
+
+#[test]
+fn an_engine_that_the_program_does_not_have_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = hepar(folder.path(), &["segment", "ct.nii.gz", "--engine", "abacus"]).expect(2);
+    assert!(run.err.contains("possible values: hepar"), "{}", run.err);
+    let run = hepar(folder.path(), &["segment", "ct.nii.gz", "--engine", "onnxruntime"]);
+    if cfg!(feature = "onnxruntime") {
+        assert!(!run.err.contains("possible values"), "{}", run.err);
+    } else {
+        assert!(run.expect(2).err.contains("possible values: hepar"));
+    }
+}
+
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime {
+    use std::path::Path;
+
+    use hepar_interchange::runtime::LIBRARY_VARIABLE;
+    use hepar_model::generated::uniform;
+    use ndarray::ArrayD;
+    use ndarray_npy::{read_npy, write_npy};
+
+    use crate::program::{Run, command, folder_with_scan, json, model};
+
+    /// Whether there is a library to test with.
+    fn is_here() -> bool {
+        let named = std::env::var_os(LIBRARY_VARIABLE).is_some();
+        if !named {
+            eprintln!("skipped: {LIBRARY_VARIABLE} names no ONNX Runtime");
+        }
+        named
+    }
+
+    fn run(folder: &Path, stage: &str, engine: &str) -> ArrayD<f32> {
+        let output = format!("{engine}.npy");
+        let arguments = ["model", "run", "--stage", stage, "--input", "x.npy", "--engine", engine, "--output", &output];
+        Run::from(command(folder, &arguments).arg("--model").arg(model()).output().unwrap()).expect(0);
+        let array = read_npy(folder.join(&output)).unwrap();
+        std::fs::remove_file(folder.join(output)).unwrap();
+        array
+    }
+
+    #[test]
+    fn a_library_that_is_not_there_is_told_in_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("text.so"), "no library").unwrap();
+        for library in ["/nowhere/libonnxruntime.so", "text.so"] {
+            let mut command = command(folder.path(), &["segment", "ct.nii.gz", "--engine", "onnxruntime"]);
+            let run: Run = command.env(LIBRARY_VARIABLE, library).output().unwrap().into();
+            run.fails(2, &["failed to load ONNX Runtime", library, LIBRARY_VARIABLE]);
+        }
+    }
+
+    #[test]
+    fn a_network_gives_what_hepars_own_engine_gives() {
+        if !is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for (stage, shape) in [("localizer", vec![2, 1, 32, 64]), ("liver", vec![2, 1, 32, 64, 96])] {
+            let values = uniform("input", shape.iter().product()).map(|v| v as f32).collect();
+            write_npy(folder.path().join("x.npy"), &ArrayD::from_shape_vec(shape, values).unwrap()).unwrap();
+            let [ours, theirs] = ["hepar", "onnxruntime"].map(|engine| run(folder.path(), stage, engine));
+            assert!(ours.iter().any(|&p| p > 0.5) && ours.iter().any(|&p| p < 0.5));
+            let worst = ours.iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst <= 1e-5 && ours.shape() == theirs.shape(), "{stage}: {worst:e}");
+        }
+    }
+
+    #[test]
+    fn a_scan_is_segmented_and_the_manifest_says_by_what() {
+        if !is_here() {
+            return;
+        }
+        let folder = folder_with_scan();
+        let mut volumes = Vec::new();
+        for engine in ["hepar", "onnxruntime"] {
+            let arguments = ["segment", "a_ct.nii.gz", "--engine", engine, "-o", engine, "-q"];
+            Run::from(command(folder.path(), &arguments).arg("--model").arg(model()).output().unwrap()).expect(0);
+            let result = json(&folder.path().join(engine).join("result.json"));
+            volumes.push(result["liver_ml"].as_f64().unwrap());
+        }
+        assert!(volumes[0] > 500.0 && (volumes[0] - volumes[1]).abs() < 1e-3 * volumes[0], "{volumes:?}");
+        let manifest = json(&folder.path().join("onnxruntime/manifest.json"));
+        assert_eq!(manifest["engine"], "ONNX Runtime (CPU)");
+    }
+}
