@@ -154,7 +154,6 @@ impl EntryLayer {
 
     /// Writes the output of row (z, y), split by parity with a zero at the ends; channel c to `to[c · channel..]`.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "a row of a plane of a sample, from there to here")]
     pub(crate) fn row<S: Simd, const C: usize, const V: usize>(
         &self,
         simd: S,

@@ -33,7 +33,7 @@ impl Convolution {
     /// - `low`: N × some of in × the sides of `full`, halved
     /// - `full`: N × the rest of in × D × H × W
     /// - output: N × out × D × H × W
-    pub fn forward_joined(&self, low: &Tensor<5>, full: &Tensor<5>) -> Option<Tensor<5>> {
+    pub fn forward_joined(&self, [low, full]: &[Tensor<5>; 2]) -> Option<Tensor<5>> {
         let weight = self.weight.val();
         let is_possible = can_join(low.dims(), full.dims(), weight.dims());
         is_possible.then(|| joined_convolution(low.clone(), full.clone(), weight, self.bias.val()))

@@ -155,7 +155,7 @@ enum Map {
     Made(Tensor<5>),
     Upsampled(Tensor<5>),
     /// An upsampled map, then another one.
-    Joined(Tensor<5>, Tensor<5>),
+    Joined(Box<[Tensor<5>; 2]>),
 }
 
 impl Layers<'_> {
@@ -163,7 +163,10 @@ impl Layers<'_> {
         match map {
             Map::Made(map) => map,
             Map::Upsampled(low) => upsample(low, self.is_spatial),
-            Map::Joined(low, full) => Tensor::cat(vec![upsample(low, self.is_spatial), full], 1),
+            Map::Joined(joined) => {
+                let [low, full] = *joined;
+                Tensor::cat(vec![upsample(low, self.is_spatial), full], 1)
+            }
         }
     }
 }
@@ -173,7 +176,7 @@ impl Ops for Layers<'_> {
 
     fn convolution(&mut self, name: &str, x: Map, _channels: usize, _kernel: Kernel) -> Map {
         let Some(layer) = self.convolutions.next() else { unreachable!("{name}: the topology made the layers") };
-        let joined = if let Map::Joined(low, full) = &x { layer.forward_joined(low, full) } else { None };
+        let joined = if let Map::Joined(joined) = &x { layer.forward_joined(joined) } else { None };
         Map::Made(joined.unwrap_or_else(|| layer.forward(self.made(x))))
     }
 
@@ -196,7 +199,7 @@ impl Ops for Layers<'_> {
 
     fn concatenate(&mut self, first: Map, second: Map) -> Map {
         match first {
-            Map::Upsampled(low) => Map::Joined(low, self.made(second)),
+            Map::Upsampled(low) => Map::Joined(Box::new([low, self.made(second)])),
             first => Map::Made(Tensor::cat(vec![self.made(first), self.made(second)], 1)),
         }
     }
@@ -210,8 +213,8 @@ impl Ops for Layers<'_> {
     }
 
     fn decode(&mut self, name: &str, x: Map, skip: Map, channels: usize) -> Map {
-        let joined = Map::Joined(self.made(x), self.made(skip));
         // Its block looks at the joined map twice.
+        let joined = Map::Joined(Box::new([self.made(x), self.made(skip)]));
         let joined = Map::Made(self.made(joined));
         self.block(name, joined, channels)
     }

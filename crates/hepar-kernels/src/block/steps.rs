@@ -320,7 +320,7 @@ impl Walk<'_, '_> {
         let last = self.planes.out.planes();
         let reach = layer.wide.depth() / 2;
         // Planes before this one are there, or are not needed.
-        let mut next = self.first - if self.first % out.size[0] == 0 { 0 } else { reach };
+        let mut next = self.first - if self.first.is_multiple_of(out.size[0]) { 0 } else { reach };
         for (at, to) in self.to.chunks_exact_mut(out.plane()).enumerate() {
             let plane = self.first + at;
             while next < (plane + reach + 1).min(last) {

@@ -47,7 +47,6 @@ impl WideLayer {
     /// `planes` are the planes under the kernel, none beyond the scan; each channel begins at a multiple of `channel`,
     /// its first tap for the position `at` there; rows are `row` values apart.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "a block of weights and where its voxels are")]
     pub(super) fn sums<S: Simd, const C: usize, const V: usize>(
         &self,
         simd: S,
