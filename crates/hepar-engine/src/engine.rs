@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hepar_model::engine::{Engine, EngineError, Network, check_input};
+use hepar_model::engine::{Engine, EngineError, Network, Wanted, check_input};
 use hepar_model::topology::NetworkConfig;
 use hepar_model::weights::Weights;
 use ndarray::{Array5, ArrayView5};
@@ -41,7 +41,7 @@ impl CpuNetwork {
         let (batch, _, d, h, w) = input.dim();
         let mut times: Vec<Vec<Duration>> = Vec::new();
         for _ in 0..runs.max(1) {
-            self.forward_timed(input, &mut |step, time| {
+            self.forward_timed(input, &|_, _| true, &mut |step, time| {
                 times.resize(times.len().max(step + 1), Vec::new());
                 times[step].push(time);
             })?;
@@ -49,13 +49,18 @@ impl CpuNetwork {
         Ok(profiles(&self.runner, batch, [d, h, w], times))
     }
 
-    fn forward_timed(&mut self, input: ArrayView5<'_, f32>, timed: Timed<'_>) -> Result<Array5<f32>, EngineError> {
+    fn forward_timed(
+        &mut self,
+        input: ArrayView5<'_, f32>,
+        wanted: &Wanted<'_>,
+        timed: Timed<'_>,
+    ) -> Result<Array5<f32>, EngineError> {
         check_input(&self.config, &input)?;
         let (batch, _, d, h, w) = input.dim();
         let input = input.as_standard_layout();
         let values = input.as_slice().ok_or_else(|| EngineError::Failed("the input is not contiguous".into()))?;
         let mut output = vec![0.0; values.len()];
-        self.runner.run(batch, [d, h, w], values, &mut output, timed);
+        self.runner.run(batch, [d, h, w], values, wanted, &mut output, timed);
         Array5::from_shape_vec((batch, 1, d, h, w), output).map_err(|e| EngineError::Failed(e.to_string()))
     }
 }
@@ -76,6 +81,10 @@ impl Network for CpuNetwork {
     }
 
     fn forward(&mut self, input: ArrayView5<'_, f32>) -> Result<Array5<f32>, EngineError> {
-        self.forward_timed(input, &mut |_, _| {})
+        self.forward_timed(input, &|_, _| true, &mut |_, _| {})
+    }
+
+    fn forward_wanted(&mut self, input: ArrayView5<'_, f32>, wanted: &Wanted<'_>) -> Result<Array5<f32>, EngineError> {
+        self.forward_timed(input, wanted, &mut |_, _| {})
     }
 }

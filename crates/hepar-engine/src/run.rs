@@ -6,6 +6,7 @@ use hepar_kernels::block::{Extras, mask};
 use hepar_kernels::entry::{EntryLayer, SplitInput};
 use hepar_kernels::maps::MapLayout;
 use hepar_kernels::pool::pool;
+use hepar_model::engine::Wanted;
 
 use crate::arena::Places;
 use crate::plan::Plan;
@@ -44,8 +45,16 @@ impl Runner {
         MapLayout { batch, channels: shape.channels, size }.divided([along_z, in_plane, in_plane])
     }
 
-    /// Probabilities of `input`, both N × D × H × W in C order.
-    pub fn run(&mut self, batch: usize, size: [usize; 3], input: &[f32], output: &mut [f32], timed: Timed<'_>) {
+    /// Probabilities of `input`, both N × D × H × W in C order; right where they are `wanted`.
+    pub fn run(
+        &mut self,
+        batch: usize,
+        size: [usize; 3],
+        input: &[f32],
+        wanted: &Wanted<'_>,
+        output: &mut [f32],
+        timed: Timed<'_>,
+    ) {
         self.reserve(batch, size);
         let split = SplitInput::new(input, batch, size, self.depth);
         let mut entry: Option<&EntryLayer> = None;
@@ -54,7 +63,7 @@ impl Runner {
             if let What::Exit(layer, from) = &step.what {
                 if let Some(entry) = entry {
                     let (layout, from) = self.map(*from, batch, size);
-                    layer.run(entry, &split, from, layout, output);
+                    layer.run(entry, &split, from, layout, wanted, output);
                 }
             } else {
                 // The place is taken out while it is written, so that all others can be read.

@@ -1,5 +1,7 @@
 //! What runs a network.
 
+use std::ops::Range;
+
 use ndarray::{Array5, ArrayView5};
 
 use crate::topology::NetworkConfig;
@@ -29,7 +31,19 @@ pub trait Network: Send {
     /// # Errors
     /// When the input has other than one channel or a side that the network does not take, or the engine fails.
     fn forward(&mut self, input: ArrayView5<'_, f32>) -> Result<Array5<f32>, EngineError>;
+
+    /// As [`Network::forward`], but only the voxels that are wanted have to be right; the others may have any
+    /// probability.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    fn forward_wanted(&mut self, input: ArrayView5<'_, f32>, _wanted: &Wanted<'_>) -> Result<Array5<f32>, EngineError> {
+        self.forward(input)
+    }
 }
+
+/// Whether any voxel of a part, `[k, j, i]`, of a sample is wanted.
+pub type Wanted<'a> = dyn Fn(usize, [Range<usize>; 3]) -> bool + Sync + 'a;
 
 /// Why a network did not run.
 #[derive(Debug, thiserror::Error)]

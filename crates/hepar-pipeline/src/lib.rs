@@ -36,5 +36,5 @@ pub use error::{GridMismatch, PipelineError, check_same_grid};
 pub use findings::{Caution, Findings, LastStage, Outcome, Side, describe};
 pub use lesions::{Lesion, find_lesions};
 pub use object::{ObjectMask, grown};
-pub use probabilities::StageRun;
+pub use probabilities::{Skip, StageRun};
 pub use watch::{Unwatched, Watch};

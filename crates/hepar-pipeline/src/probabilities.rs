@@ -1,6 +1,8 @@
 //! From a part of a scan to its probabilities: windows, votes, and back to the scan's voxels.
 
-use hepar_model::engine::{EngineError, Network};
+use std::ops::Range;
+
+use hepar_model::engine::{EngineError, Network, Wanted};
 use hepar_model::stage::{Stage, StageName};
 use hepar_model::topology::Dimensions;
 use hepar_volume::{Volume, VoxelBox};
@@ -30,6 +32,9 @@ pub struct StageRun<'a> {
     pub network: &'a mut dyn Network,
 }
 
+/// Whether nobody wants to know the probabilities of the voxels in a box of the scan.
+pub type Skip<'a> = dyn Fn(&VoxelBox) -> bool + Sync + 'a;
+
 impl StageRun<'_> {
     /// Probabilities of the voxels of `region` of a `scan` in canonical orientation and Hounsfield units.
     ///
@@ -37,9 +42,9 @@ impl StageRun<'_> {
     /// `[j, i]`, brought back linearly from the stage's grid. No more memory is used than a slab of a window's depth
     /// takes, however many slices the region has.
     ///
-    /// `skip` is asked for every window with the voxels of the scan whose probabilities depend on it. A window that is
-    /// skipped counts as a vote for 0: voxels outside all skipped windows' boxes have the same probability as if none
-    /// was skipped, and the others no greater one.
+    /// `skip` is asked for every window, and for parts of windows, with the voxels of the scan whose probabilities depend
+    /// on it. A window that is skipped counts as a vote for 0, a part of one as any vote: voxels outside all boxes that are
+    /// skipped have the same probability as if none was.
     ///
     /// # Errors
     /// When the network fails or the watch cancels.
@@ -47,7 +52,7 @@ impl StageRun<'_> {
         &mut self,
         scan: &Volume<i16>,
         region: &VoxelBox,
-        skip: &dyn Fn(&VoxelBox) -> bool,
+        skip: &Skip<'_>,
         watch: &dyn Watch,
         sink: &mut dyn FnMut(usize, ArrayView2<'_, f32>),
     ) -> Result<(), PipelineError> {
@@ -65,7 +70,7 @@ impl StageRun<'_> {
         &mut self,
         scan: &Volume<i16>,
         frame: &Frame,
-        skip: &dyn Fn(&VoxelBox) -> bool,
+        skip: &Skip<'_>,
         watch: &dyn Watch,
         sink: &mut dyn FnMut(usize, ArrayView2<'_, f32>),
     ) -> Result<(), PipelineError> {
@@ -88,7 +93,12 @@ impl StageRun<'_> {
         let mut votes = Votes::new(padded, patch, step);
         for starts in starts.chunks(batch) {
             progress.check()?;
-            let output = self.forward(slab.windows(scan, starts))?;
+            let wanted = |sample: usize, part: [Range<usize>; 3]| {
+                let start = std::array::from_fn(|axis| starts[sample][axis] + part[axis].start);
+                let end = std::array::from_fn(|axis| starts[sample][axis] + part[axis].end);
+                frame.dependents(start, end).is_some_and(|voxels| !skip(&voxels))
+            };
+            let output = self.forward(slab.windows(scan, starts), &wanted)?;
             for (start, window) in starts.iter().zip(output.axis_iter(Axis(0))) {
                 votes.cast(*start, window.index_axis(Axis(0), 0), &mut settled);
                 progress.step();
@@ -110,9 +120,9 @@ impl StageRun<'_> {
     }
 
     /// Runs the network on N × 1 × D × H × W values; the probabilities have the same shape.
-    fn forward(&mut self, input: Array5<f32>) -> Result<Array5<f32>, PipelineError> {
+    fn forward(&mut self, input: Array5<f32>, wanted: &Wanted<'_>) -> Result<Array5<f32>, PipelineError> {
         let failed = |source| PipelineError::Engine { stage: self.name, source };
-        let output = self.network.forward(input.view()).map_err(failed)?;
+        let output = self.network.forward_wanted(input.view(), wanted).map_err(failed)?;
         if output.dim() != input.dim() {
             let shapes = format!("it made {:?} of an input of {:?}", output.shape(), input.shape());
             return Err(failed(EngineError::Failed(shapes)));

@@ -11,6 +11,8 @@ mod scatter;
 mod task;
 mod weights;
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -64,11 +66,20 @@ impl ExitLayer {
 
     /// Probabilities, N × D × H × W in C order, from the network's input and the decoder's last map.
     ///
-    /// `low` has the layout `layout`: half the sides of `input`. `entry` is the first layer.
+    /// `low` has the layout `layout`: half the sides of `input`. `entry` is the first layer. Tiles that no voxel depends on
+    /// for which `wanted` holds are left out; the voxels in them get some probability.
     ///
     /// # Panics
     /// When a length does not fit, or a side of `low` in plane is no multiple of 16.
-    pub fn run(&self, entry: &EntryLayer, input: &SplitInput, low: &[f32], layout: MapLayout, to: &mut [f32]) {
+    pub fn run(
+        &self,
+        entry: &EntryLayer,
+        input: &SplitInput,
+        low: &[f32],
+        layout: MapLayout,
+        wanted: &Wanted<'_>,
+        to: &mut [f32],
+    ) {
         let size = input.size();
         let expected = MapLayout { size, ..layout }.divided([if entry.depth() == 3 { 2 } else { 1 }, 2, 2]);
         assert_eq!((layout.size, low.len()), (expected.size, layout.len()), "the decoder's map");
@@ -82,9 +93,21 @@ impl ExitLayer {
         let distances = entry.distances(input);
         logits.par_chunks_mut(slabs.len()).enumerate().for_each(|(at, slab)| {
             let (sample, first_row) = (at / slabs.count(), at % slabs.count() * ROWS);
-            let task =
-                Task { layer: self, entry, input, distances: &distances, low, layout, slabs, sample, first_row, slab };
-            arch().dispatch(task);
+            let layer = self;
+            let distances = &distances;
+            arch().dispatch(Task {
+                layer,
+                entry,
+                input,
+                distances,
+                low,
+                layout,
+                wanted,
+                slabs,
+                sample,
+                first_row,
+                slab,
+            });
         });
         let plane = size[1] * size[2];
         to.par_chunks_mut(plane).enumerate().for_each(|(at, to)| {
@@ -94,6 +117,9 @@ impl ExitLayer {
         });
     }
 }
+
+/// Whether any voxel of a part, `[z, y, x]`, of a sample is wanted.
+pub type Wanted<'a> = dyn Fn(usize, [Range<usize>; 3]) -> bool + Sync + 'a;
 
 /// Where the logits of tiles lie: a slab for each `2 · ROWS` rows of voxels through all planes, with one row and plane
 /// around it, because a voxel of a tile also counts for the logits of its neighbours.

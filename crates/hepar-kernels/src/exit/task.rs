@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::scatter::{Rows, scatter};
-use super::{ExitLayer, ROWS, Slabs};
+use super::{ExitLayer, ROWS, Slabs, Wanted};
 use crate::entry::{EntryLayer, SplitInput};
 use crate::lanes::store;
 use crate::maps::MapLayout;
@@ -19,6 +19,7 @@ pub(super) struct Task<'a> {
     pub distances: &'a [Vec<usize>; 2],
     pub low: &'a [f32],
     pub layout: MapLayout,
+    pub wanted: &'a Wanted<'a>,
     pub slabs: Slabs,
     pub sample: usize,
     /// First row of blocks.
@@ -49,6 +50,8 @@ struct Buffers {
     fine: Scratch,
     /// The decoder's map, `[plane, channel, y, x]` with a border of zeros.
     coarse: Scratch,
+    /// The plane after the last one that is there, of both.
+    next: [usize; 2],
     /// Transformed tiles of both.
     full: Scratch,
     doubled: Scratch,
@@ -85,14 +88,18 @@ impl Task<'_> {
         let mut buffers = Buffers {
             fine: Scratch::zeroed(KEPT * halves.full * sizes.fine),
             coarse: Scratch::zeroed(KEPT * halves.upsampled * sizes.coarse),
+            next: [0; 2],
             full: Scratch::take(16 * depth * apart(halves.full * sizes.tile)),
             doubled: Scratch::take(9 * doubled * apart(halves.upsampled * sizes.tile)),
             sums: Scratch::take(16 * apart(per_block * padded * sizes.tile)),
             voxels: Scratch::take(4 * per_block * halves.full * sizes.tile),
         };
         for k in 0..self.layout.size[0] {
-            self.advance::<S, C, DEPTH>(simd, sizes, &mut buffers, k);
             for at in (0..self.layout.size[2]).step_by(S::F32_LANES) {
+                if !self.is_wanted([k, at, at + S::F32_LANES], per_block) {
+                    continue;
+                }
+                self.advance::<S, C, DEPTH>(simd, sizes, &mut buffers, k);
                 self.transform::<S, DEPTH>(simd, sizes, &mut buffers, k, at);
                 let Buffers { full, doubled, sums, .. } = &mut buffers;
                 multiply::<S, C, ROWS>(simd, products, full, doubled, sums);
@@ -102,7 +109,17 @@ impl Task<'_> {
         }
     }
 
-    /// Computes the planes that blocks of plane `k` need and those before did not.
+    /// Whether the logit of a wanted voxel depends on the blocks from `start` to `end` of plane `k`.
+    fn is_wanted(&self, [k, start, end]: [usize; 3], per_block: usize) -> bool {
+        let size = self.input.size();
+        // The last convolution reaches one voxel further.
+        let reach = |axis: usize, first: usize, end: usize| first.saturating_sub(1)..(end + 1).min(size[axis]);
+        let along_z = if per_block == 2 { reach(0, 2 * k, 2 * k + 2) } else { k..k + 1 };
+        let rows = reach(1, 2 * self.first_row, 2 * (self.first_row + ROWS));
+        (self.wanted)(self.sample, [along_z, rows, reach(2, 2 * start, 2 * end)])
+    }
+
+    /// Computes the planes that blocks of plane `k` need and that are not there yet.
     #[inline(always)]
     fn advance<S: Simd, const C: usize, const DEPTH: usize>(
         &self,
@@ -113,9 +130,11 @@ impl Task<'_> {
     ) {
         let (fine, coarse) = match (DEPTH, k) {
             (1, _) => (0..1, 0..1),
-            (_, 0) => (0..3, 0..2),
-            _ => (2 * k + 1..2 * k + 3, k + 1..k + 2),
+            _ => ((2 * k).saturating_sub(1)..2 * k + 3, k.saturating_sub(1)..k + 2),
         };
+        let fine = fine.start.max(buffers.next[0])..fine.end;
+        let coarse = coarse.start.max(buffers.next[1])..coarse.end;
+        buffers.next = [fine.end, coarse.end];
         for z in fine {
             self.fine_plane::<S, C>(simd, sizes, &mut buffers.fine, z);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hepar_model::engine::{EngineError, Network, check_input};
+use hepar_model::engine::{EngineError, Network, Wanted, check_input};
 use hepar_model::stage::{BoxMargin, Grid, Stage, Window};
 use hepar_model::topology::{Dimensions, NetworkConfig};
 use hepar_pipeline::Pipeline;
@@ -36,7 +36,26 @@ impl Network for Fake {
         self.windows.fetch_add(input.dim().0, Ordering::Relaxed);
         Ok((self.answer)(input))
     }
+
+    /// Says 1 wherever nobody wants to know.
+    fn forward_wanted(&mut self, input: ArrayView5<'_, f32>, wanted: &Wanted<'_>) -> Result<Array5<f32>, EngineError> {
+        let mut output = self.forward(input)?;
+        let (samples, _, depth, height, width) = output.dim();
+        let parts = |side: usize| (0..side).step_by(PART).map(move |start| start..(start + PART).min(side));
+        for n in 0..samples {
+            for (k, j) in parts(depth).flat_map(|k| parts(height).map(move |j| (k.clone(), j))) {
+                for i in parts(width).filter(|i| !wanted(n, [k.clone(), j.clone(), i.clone()])) {
+                    let part = [n..n + 1, 0..1, k.clone(), j.clone(), i];
+                    output.slice_each_axis_mut(|axis| part[axis.axis.index()].clone().into()).fill(1.0);
+                }
+            }
+        }
+        Ok(output)
+    }
 }
+
+/// Sides of the parts of a window that may be left out.
+const PART: usize = 3;
 
 impl Fake {
     pub fn new(dimensions: Dimensions, answer: Answer) -> Self {
