@@ -7,7 +7,7 @@
 //! Rows are split by parity: even voxels, then odd ones. Two neighbouring voxels then lie in the same lane of two
 //! vectors, so that pooling along x and the transforms of the last layers need no shuffles.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 use rayon::prelude::*;
 
 use crate::isa::{arch, block};
@@ -236,17 +236,7 @@ struct PoolPlane<'a> {
     to: &'a mut [f32],
 }
 
-impl WithSimd for PoolPlane<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            8 => self.run::<S, 4>(simd),
-            _ => self.run::<S, 8>(simd),
-        }
-    }
-}
+dispatch!(PoolPlane<'_> => (), few: [4], many: [8]);
 
 impl PoolPlane<'_> {
     #[inline(always)]

@@ -2,6 +2,24 @@
 
 use pulp::Simd;
 
+/// Lets a task be dispatched: its `run` is compiled with the first numbers (blocks of channels, vectors, …) where there are
+/// 16 vector registers and with the second ones where there are 32. The first must be [`crate::isa::block`].
+macro_rules! dispatch {
+    ($task:ty => $output:ty, few: [$($few:literal),+], many: [$($many:literal),+]) => {
+        impl pulp::WithSimd for $task {
+            type Output = $output;
+
+            #[inline(always)]
+            fn with_simd<S: pulp::Simd>(self, simd: S) -> $output {
+                match S::F32_LANES {
+                    8 => self.run::<S, $($few),+>(simd),
+                    _ => self.run::<S, $($many),+>(simd),
+                }
+            }
+        }
+    };
+}
+
 /// The vector at `x[at..]`.
 #[inline(always)]
 pub(crate) fn load<S: Simd>(x: &[f32], at: usize) -> S::f32s {

@@ -68,17 +68,7 @@ struct Apply<'a> {
     to: &'a mut [f32],
 }
 
-impl WithSimd for Apply<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            8 => self.run::<S, 4>(simd),
-            _ => self.run::<S, 8>(simd),
-        }
-    }
-}
+dispatch!(Apply<'_> => (), few: [4], many: [8]);
 
 impl Apply<'_> {
     #[inline(always)]

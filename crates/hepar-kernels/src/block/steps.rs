@@ -1,6 +1,6 @@
 //! The steps of a block on one plane, and their order where planes are walked through.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::point::{activated, put, relu};
 use super::{BlockLayer, Extras};
@@ -127,28 +127,10 @@ pub(super) struct Walk<'a, 'to> {
     pub to: &'to mut [f32],
 }
 
-/// Calls a step's `run` with as many channels and vectors as the registers hold.
-macro_rules! dispatch {
-    ($step:ident) => {
-        impl WithSimd for $step<'_, '_> {
-            type Output = ();
-
-            #[inline(always)]
-            fn with_simd<S: Simd>(self, simd: S) {
-                match S::F32_LANES {
-                    8 => self.run::<S, 4, 2>(simd),
-                    1 => self.run::<S, 8, 1>(simd),
-                    _ => self.run::<S, 8, 3>(simd),
-                }
-            }
-        }
-    };
-}
-
-dispatch!(Narrow);
-dispatch!(Wide);
-dispatch!(Joined);
-dispatch!(Walk);
+dispatch!(Narrow<'_, '_> => (), few: [4, 2], many: [8, 3]);
+dispatch!(Wide<'_, '_> => (), few: [4, 2], many: [8, 3]);
+dispatch!(Joined<'_, '_> => (), few: [4, 2], many: [8, 3]);
+dispatch!(Walk<'_, '_> => (), few: [4, 2], many: [8, 3]);
 
 impl Narrow<'_, '_> {
     #[inline(always)]

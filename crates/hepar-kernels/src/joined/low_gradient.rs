@@ -1,6 +1,6 @@
 //! The gradient of the map that is upsampled.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 use rayon::prelude::*;
 
 use super::strips::{Maps, Ring, Rows};
@@ -40,17 +40,7 @@ struct Task<'a, 'to> {
     to: Vec<&'to mut [f32]>,
 }
 
-impl WithSimd for Task<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match S::F32_LANES {
-            8 => self.run::<S, 4>(simd),
-            _ => self.run::<S, 8>(simd),
-        }
-    }
-}
+dispatch!(Task<'_, '_> => (), few: [4], many: [8]);
 
 impl Task<'_, '_> {
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! The gradient of the kernels.
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 use rayon::prelude::*;
 
 use super::JoinedShape;
@@ -89,17 +89,7 @@ impl Transformed {
     }
 }
 
-impl WithSimd for Task<'_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        match S::F32_LANES {
-            8 => self.run::<S, 2>(simd),
-            _ => self.run::<S, 4>(simd),
-        }
-    }
-}
+dispatch!(Task<'_> => Vec<f32>, few: [2], many: [4]);
 
 impl Task<'_> {
     #[inline(always)]
