@@ -33,7 +33,10 @@ impl Plan {
         let output = ra_unet(&mut planner, weights.config(), Map::Input);
         match (planner.error, output) {
             (Some(error), _) => Err(error),
-            (None, Map::Output) => Ok(Self { steps: planner.steps, shapes: planner.shapes }),
+            (None, Map::Output) if planner.steps.iter().any(|step| matches!(step.what, What::Entry(_))) => {
+                Ok(Self { steps: planner.steps, shapes: planner.shapes })
+            }
+            (None, Map::Output) => Err(PlanError::Unknown("an end without a first layer".into())),
             (None, other) => Err(PlanError::Unknown(format!("{other:?} as the output"))),
         }
     }
@@ -168,7 +171,7 @@ impl Ops for Planner<'_> {
 
     fn add(&mut self, a: Map, b: Map) -> Map {
         match (a, b) {
-            (Map::Upsampled(low), Map::Block(block)) => {
+            (Map::Upsampled(low), Map::Block(block)) if block.inputs.halves.is_none() => {
                 let inputs = BlockInputs { sum: Some(low), ..block.inputs };
                 Map::Value(self.block_value(&block, inputs))
             }

@@ -22,13 +22,6 @@ pub struct StepProfile {
     pub bytes: u64,
 }
 
-impl StepProfile {
-    /// Floating-point operations of the network's definition a second, in 10⁹.
-    pub fn gflops(&self) -> f64 {
-        self.flops as f64 / self.time.as_secs_f64().max(1e-9) / 1e9
-    }
-}
-
 /// The profile of each step from the times of its runs.
 pub(crate) fn profiles(runner: &Runner, batch: usize, size: [usize; 3], times: Vec<Vec<Duration>>) -> Vec<StepProfile> {
     let steps = runner.plan().steps.iter().zip(times).enumerate();
@@ -50,7 +43,8 @@ pub(crate) fn profiles(runner: &Runner, batch: usize, size: [usize; 3], times: V
                 kind: kind(&step.what),
                 output: (output.channels, output.size),
                 time: times[times.len() / 2],
-                flops: 2 * products(&step.what, voxels, batch * size.iter().product::<usize>()) as u64,
+                flops: 2 * products(&step.what, voxels, batch * size.iter().product::<usize>(), runner.doubled())
+                    as u64,
                 bytes: 4 * (read + output.voxels()) as u64,
             }
         })
@@ -68,19 +62,20 @@ fn kind(what: &What) -> &'static str {
     }
 }
 
-/// Multiplications of a step as the network defines its layers, for `voxels` of its output and `full` of the input.
-fn products(what: &What, voxels: usize, full: usize) -> usize {
+/// Multiplications of a step as the network defines its layers, for `voxels` of its output and `full` of the input; an
+/// upsampling makes `doubled` voxels of one.
+fn products(what: &What, voxels: usize, full: usize, doubled: usize) -> usize {
     match what {
         What::Entry(layer) => full * layer.channels() * layer.depth() * 9,
         What::Pool(_) => 0,
-        // Before upsampling it is an eighth (a quarter in 2D) of what the definition says.
-        What::Halves(layer, _) => voxels * layer.outputs() * layer.scale.len(),
+        // The network has it behind the upsampling, and the mask's two convolutions, too.
+        What::Halves(layer, _) => doubled * voxels * layer.outputs() * layer.scale.len(),
         What::Block(layer, _) => {
             let (inputs, narrow, outputs) = (layer.scale.len(), layer.narrow.outputs(), layer.joined.outputs());
             let wide = narrow * narrow * layer.wide.depth() * 9;
             voxels * (inputs * narrow + wide + (inputs + narrow) * outputs)
         }
-        What::Mask(layer, _) => voxels * layer.inputs() * layer.outputs(),
+        What::Mask(layer, _) => doubled * voxels * 2 * layer.inputs() * layer.outputs(),
         What::Exit(layer, _) => {
             let (upsampled, channels, taps) = layer.sizes();
             full * taps * channels * (upsampled + channels + 1)

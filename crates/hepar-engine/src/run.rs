@@ -38,6 +38,11 @@ impl Runner {
         &self.plan
     }
 
+    /// Voxels that an upsampling makes of one.
+    pub fn doubled(&self) -> usize {
+        if self.depth == 3 { 8 } else { 4 }
+    }
+
     /// Layout of a map when the input has `batch` samples of `size`.
     pub fn layout(&self, shape: Shape, batch: usize, size: [usize; 3]) -> MapLayout {
         let along_z = if self.depth == 3 { 1 << shape.level } else { 1 };
@@ -61,6 +66,7 @@ impl Runner {
         for (at, step) in self.plan.steps.iter().enumerate() {
             let start = Instant::now();
             if let What::Exit(layer, from) = &step.what {
+                // The topology has its first layer before its last; a plan without one is refused when it is made.
                 if let Some(entry) = entry {
                     let (layout, from) = self.map(*from, batch, size);
                     layer.run(entry, &split, from, layout, wanted, output);
@@ -73,7 +79,7 @@ impl Runner {
                 let target = &mut to[..layout.len()];
                 match &step.what {
                     What::Entry(layer) => {
-                        layer.pool(&split, batch, target);
+                        layer.pool(&split, target);
                         entry = Some(layer);
                     }
                     what => self.compute(what, batch, size, target),

@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let layout = entry.pooled(1, size);
     let (mut pooled, mut output) = (vec![0.0; layout.len()], vec![0.0; voxels]);
     let input = SplitInput::new(&x, 1, size, 3);
-    timed("first layer and pool", || entry.pool(&input, 1, &mut pooled));
+    timed("first layer and pool", || entry.pool(&input, &mut pooled));
     timed("conv9 to the output", || exit.run(&entry, &input, &pooled, layout, &|_, _| true, &mut output));
 
     let shape = JoinedShape { batch: 1, upsampled: CHANNELS, full: CHANNELS, outputs: CHANNELS, size, depth: 3 };

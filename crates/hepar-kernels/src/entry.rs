@@ -18,6 +18,7 @@ use crate::scratch::Scratch;
 /// A one-channel batch with a border of zeros, rows split by parity: `[sample, z, y, parity, x / 2]`.
 pub struct SplitInput {
     data: Scratch,
+    batch: usize,
     size: [usize; 3],
     /// Planes of zeros before and behind a sample.
     border: usize,
@@ -27,11 +28,13 @@ impl SplitInput {
     /// Splits `input`, N × D × H × W in C order, for kernels of `depth` planes.
     ///
     /// # Panics
-    /// When the length does not fit, a plane has an odd side, or `depth` is neither 1 nor 3.
+    /// When the length does not fit, a side in plane is no multiple of 2 and 32, `depth` is neither 1 nor 3, or the planes
+    /// are not 1 or an even number to go with it.
     pub fn new(input: &[f32], batch: usize, size: [usize; 3], depth: usize) -> Self {
         let [d, h, w] = size;
         assert_eq!(input.len(), batch * d * h * w, "length of the input");
-        assert!(h % 2 == 0 && w % 2 == 0 && (depth == 1 || depth == 3), "sides {size:?}, kernel's depth {depth}");
+        let fits = if depth == 3 { d % 2 == 0 } else { depth == 1 && d == 1 };
+        assert!(fits && h % 2 == 0 && w % 32 == 0, "sides {size:?}, kernel's depth {depth}");
         let border = depth / 2;
         let half = w / 2 + 2;
         let (row, plane) = (2 * half, (h + 2) * 2 * half);
@@ -48,7 +51,7 @@ impl SplitInput {
                 pairs.for_each(|(pair, (even, odd))| (*even, *odd) = (pair[0], pair[1]));
             }
         });
-        Self { data, size, border }
+        Self { data, batch, size, border }
     }
 
     /// Values of a row: two halves with a zero at either end.
@@ -59,6 +62,16 @@ impl SplitInput {
     /// Values of a plane.
     fn plane(&self) -> usize {
         (self.size[1] + 2) * self.row()
+    }
+
+    /// Number of samples.
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Planes of the kernels that it is for.
+    pub(crate) fn depth(&self) -> usize {
+        2 * self.border + 1
     }
 
     /// Voxels of a sample, `[d, h, w]`.
@@ -136,9 +149,10 @@ impl EntryLayer {
     /// Writes the layer's output after pooling, in the layout [`EntryLayer::pooled`].
     ///
     /// # Panics
-    /// When the length of `to` does not fit.
-    pub fn pool(&self, input: &SplitInput, batch: usize, to: &mut [f32]) {
-        let layout = self.pooled(batch, input.size);
+    /// When the length of `to` does not fit, or the input was split for kernels of another depth.
+    pub fn pool(&self, input: &SplitInput, to: &mut [f32]) {
+        assert_eq!(self.depth, input.depth(), "planes of the kernels");
+        let layout = self.pooled(input.batch, input.size);
         assert_eq!(to.len(), layout.len(), "length of the output");
         let distances = input.distances(self.depth);
         to.par_chunks_mut(layout.plane()).enumerate().for_each(|(plane, to)| {

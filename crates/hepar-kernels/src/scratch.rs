@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
-/// How many buffers are kept; a call needs two, and there are few calls at a time.
-const KEPT: usize = 8;
+/// How many buffers are kept for each thread: no task takes more at once.
+const KEPT: usize = 10;
 
 /// A buffer from the pool, given back when it is dropped.
 pub(crate) struct Scratch(Vec<f32>);
@@ -35,7 +35,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-        if pool.len() < KEPT {
+        if pool.len() < KEPT * rayon::current_num_threads() {
             pool.push(std::mem::take(&mut self.0));
         }
     }

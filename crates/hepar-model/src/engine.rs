@@ -9,7 +9,7 @@ use crate::weights::Weights;
 
 /// Makes runnable networks from weights.
 pub trait Engine: Send + Sync {
-    /// Name and device, for manifests: e.g. `burn-flex (CPU)`.
+    /// Name and device, for manifests: e.g. `hepar-engine (CPU, AVX-512)`.
     fn name(&self) -> String;
 
     /// A network that is ready to run.

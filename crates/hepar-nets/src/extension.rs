@@ -104,7 +104,10 @@ pub(crate) fn joined_convolution(low: Tensor<5>, full: Tensor<5>, weight: Tensor
 
 /// Whether [`joined_convolution`] takes maps of these shapes, N × C × D × H × W.
 pub(crate) fn can_join(low: [usize; 5], full: [usize; 5], weight: [usize; 5]) -> bool {
-    joined_shape(low, full, weight).is_supported()
+    let shape = joined_shape(low, full, weight);
+    let half = resampled(full, shape.depth == 3, |side| side / 2);
+    let is_half = low[0] == full[0] && low[2..] == half[2..];
+    is_half && weight[3..] == [3, 3] && weight[1] == low[1] + full[1] && shape.is_supported()
 }
 
 /// Maximum over blocks of 2 × 2 in plane, or of 2³ when `is_spatial`.

@@ -36,7 +36,8 @@ pub struct TrainConfig {
     /// never exact, so it should not be free to say anything either. The other stages know only 1, the article's.
     #[serde(default = "whole")]
     pub outside_liver: f32,
-    /// Safetensors file with weights of the same network to start from; none: random ones.
+    /// Safetensors file with weights of the same network to start from, relative to the working directory; none: random
+    /// ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<PathBuf>,
     /// Adam's learning rate at its highest.

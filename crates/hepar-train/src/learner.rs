@@ -29,13 +29,18 @@ pub(crate) struct Learner {
 }
 
 impl Learner {
-    /// The learner of a checkpoint, or an untrained one in the state `begin`.
-    pub fn new(config: &TrainConfig, checkpoint: Option<Checkpoint>, begin: State) -> Result<Self, TrainError> {
+    /// The learner of a checkpoint, or one in the state `begin` with the weights `start`, or with random ones.
+    pub fn new(
+        config: &TrainConfig,
+        checkpoint: Option<Checkpoint>,
+        start: Option<Weights>,
+        begin: State,
+    ) -> Result<Self, TrainError> {
         let device = Device::default().autodiff();
         let optimizer = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).init();
         let Some(checkpoint) = checkpoint else {
-            let network = match &config.start {
-                Some(path) => RaUnet::new(&starting_weights(config, path)?, &device),
+            let network = match start {
+                Some(weights) => RaUnet::new(&weights, &device),
                 None => RaUnet::untrained(config.network()?, config.seed, &device),
             };
             return Ok(Self { network, optimizer, state: begin });
@@ -98,10 +103,4 @@ impl Learner {
     pub fn weights(&self) -> Result<Weights, TrainError> {
         self.network.weights().map_err(|source| TrainError::DivergedWeights { step: self.state.step, source })
     }
-}
-
-/// The weights that a run starts from.
-fn starting_weights(config: &TrainConfig, path: &Path) -> Result<Weights, TrainError> {
-    let bytes = std::fs::read(path).map_err(|e| problem(path, &e))?;
-    Ok(Weights::from_safetensors(config.network()?, &bytes)?)
 }

@@ -174,6 +174,9 @@ mod tests {
         assert!(refused(TrainConfig { patch: [32, 32, 32], ..preset.clone() }).contains("too small"));
         assert!(refused(TrainConfig { fold: Some(5), ..preset.clone() }).contains("fold"));
         assert!(refused(TrainConfig { folds: 0, ..preset.clone() }).contains("folds = 0"));
+        assert!(refused(TrainConfig { outside_liver: 0.5, ..preset.clone() }).contains("liver stage"));
+        let tumour = TrainConfig::preset(StageName::Tumour);
+        assert!(refused(TrainConfig { outside_liver: 1.5, ..tumour }).contains("outside_liver = 1.5"));
         let schedule = Schedule::Plateau { factor: 0.1, patience: 3 };
         assert!(refused(TrainConfig { schedule, ..preset }).contains("held-out"));
     }

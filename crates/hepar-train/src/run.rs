@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use burn::module::Module;
 use hepar_model::stage::StageName;
+use hepar_model::weights::Weights;
 use hepar_pipeline::{PipelineError, Watch};
 
-use crate::checkpoint::{Checkpoint, OwnFolder, State};
+use crate::checkpoint::{OwnFolder, State, problem};
 use crate::config::TrainConfig;
 use crate::dataset::discover;
 use crate::error::{DataError, TrainError};
@@ -104,11 +105,21 @@ fn train_until(
     let cases = split.fingerprint();
     let checkpoint = folder.resume(config, &cases)?;
     let state = checkpoint.as_ref().map_or_else(|| State::new(cases), |checkpoint| checkpoint.state.clone());
+    let start = if checkpoint.is_none() { starting_weights(config)? } else { None };
     let progress = Progress::begin(control.progress, config.steps, state.step);
     let Some((material, held_out)) = prepare(config, &split, &progress, is_cancelled)? else {
         return Ok(Summary::of(&state, config));
     };
-    Session { config, folder, control, is_cancelled, progress, held_out }.run(&material, checkpoint, state)
+    let session = Session { config, folder, control, is_cancelled, progress, held_out };
+    let learner = Learner::new(config, checkpoint, start, state)?;
+    session.run(&material, learner)
+}
+
+/// The weights in the file that the configuration names, if it names one.
+fn starting_weights(config: &TrainConfig) -> Result<Option<Weights>, TrainError> {
+    let Some(path) = &config.start else { return Ok(None) };
+    let bytes = std::fs::read(path).map_err(|e| problem(path, &e))?;
+    Ok(Some(Weights::from_safetensors(config.network()?, &bytes).map_err(|e| problem(path, &e))?))
 }
 
 /// Reads the cases to train on and those that are held out, if any; `None` when cancelled.
@@ -156,9 +167,8 @@ struct Validation<'a> {
 }
 
 impl Session<'_> {
-    fn run(&self, material: &Material, checkpoint: Option<Checkpoint>, begin: State) -> Result<Summary, TrainError> {
+    fn run(&self, material: &Material, learner: Learner) -> Result<Summary, TrainError> {
         let sampler = Sampler::new(self.config, material)?;
-        let learner = Learner::new(self.config, checkpoint, begin)?;
         self.folder.begin(self.config)?;
         std::thread::scope(|scope| {
             let steps = learner.state.step..self.config.steps;

@@ -317,6 +317,23 @@ mod tests {
     }
 
     #[test]
+    fn voxels_of_the_liver_count_wholly_and_others_as_the_configuration_says() {
+        let material = Material { real: vec![material("a")], phantoms: Vec::new() };
+        let plain = TrainConfig { augmentation: Augmentation::NONE, ..config(StageName::Tumour) };
+        let light = TrainConfig { outside_liver: 0.25, ..plain.clone() };
+        let (plain, light) = (Sampler::new(&plain, &material).unwrap(), Sampler::new(&light, &material).unwrap());
+        for index in 0..10 {
+            let (plain, light) = (plain.sample(index), light.sample(index));
+            assert!(plain.weight.iter().all(|&weight| weight == 1.0) && plain.input == light.input);
+            // In this scan everything but the liver has 0 HU, a third of the window.
+            let is_outside = |value: f32| (value - 1.0 / 3.0).abs() < 1e-6 || value == 0.0;
+            let expected = light.input.mapv(|value| if is_outside(value) { 0.25 } else { 1.0 });
+            assert_eq!(light.weight, expected);
+            assert!(light.target.iter().zip(&light.weight).all(|(&target, &weight)| target == 0.0 || weight == 1.0));
+        }
+    }
+
+    #[test]
     fn six_in_seven_tumour_samples_show_a_tumour_even_when_turned() {
         let material = Material { real: vec![material("a")], phantoms: Vec::new() };
         let config = config(StageName::Tumour);

@@ -2,6 +2,7 @@
 
 use hepar_engine::CpuEngine;
 use hepar_model::engine::Engine;
+use hepar_nets::BurnEngine;
 
 use crate::error::Error;
 
@@ -12,6 +13,8 @@ pub enum EngineChoice {
     /// hepar's own, on the processor.
     #[default]
     Hepar,
+    /// The networks as they are trained, layer by layer through burn, on the processor.
+    Burn,
     /// ONNX Runtime on the processor, with as many threads as hepar would use.
     ///
     /// Its library is loaded from where the environment variable `ORT_DYLIB_PATH` says.
@@ -27,6 +30,7 @@ impl EngineChoice {
     pub fn open(self) -> Result<Box<dyn Engine>, Error> {
         match self {
             Self::Hepar => Ok(Box::new(CpuEngine)),
+            Self::Burn => Ok(Box::new(BurnEngine)),
             #[cfg(feature = "onnxruntime")]
             Self::OnnxRuntime => {
                 let threads = std::num::NonZeroUsize::new(rayon::current_num_threads());

@@ -31,10 +31,12 @@ impl HalvesLayer {
     /// Computes what [`super::Extras::halves`] takes from maps of the layout `layout`.
     ///
     /// # Panics
-    /// When a length does not fit.
+    /// When a length or number of channels does not fit.
     pub fn run(&self, layout: MapLayout, from: &[f32], to: &mut [f32]) {
         let out = layout.with_channels(self.outputs());
         assert_eq!((from.len(), to.len()), (layout.len(), out.len()), "lengths of the maps");
+        let inputs = [self.scale.len(), self.shift.len(), self.narrow.inputs(), self.shortcut.inputs()];
+        assert_eq!(inputs, [layout.channels; 4], "channels");
         let narrow = self.narrow.outputs() * out.channel();
         to.par_chunks_mut(out.plane()).zip(from.par_chunks(layout.plane())).for_each(|(to, from)| {
             let (first, second) = to.split_at_mut(narrow);
@@ -48,10 +50,11 @@ impl HalvesLayer {
 /// The logistic function of a convolution of 1³, as [`super::Extras::gate`] takes it; maps of the layout `layout`.
 ///
 /// # Panics
-/// When a length does not fit.
+/// When a length or number of channels does not fit.
 pub fn mask(layer: &PointLayer, layout: MapLayout, from: &[f32], to: &mut [f32]) {
     let out = layout.with_channels(layer.outputs());
     assert_eq!((from.len(), to.len()), (layout.len(), out.len()), "lengths of the maps");
+    assert_eq!(layer.inputs(), layout.channels, "channels");
     to.par_chunks_mut(out.plane()).zip(from.par_chunks(layout.plane())).for_each(|(to, from)| {
         arch().dispatch(Apply { layer, norm: None, layout, from, to });
         arch().dispatch(Logistic(to));

@@ -46,7 +46,7 @@ pub struct Extras<'a> {
     /// What [`HalvesLayer`] gives for the part of the block's input that is upsampled: the narrow layer's channels,
     /// then those of the output.
     pub halves: Option<&'a [f32]>,
-    /// Added to the output.
+    /// Added to the output; not together with `halves`.
     pub sum: Option<&'a [f32]>,
     /// The output is multiplied by one plus this.
     pub gate: Option<&'a [f32]>,
@@ -59,11 +59,22 @@ impl BlockLayer {
     /// Computes the block for maps `from` of the layout `layout`, into `to` with the output's channels.
     ///
     /// # Panics
-    /// When a length does not fit.
+    /// When a length or number of channels does not fit, or there is both an upsampled half and a sum.
     pub fn run(&self, layout: MapLayout, from: &[f32], extras: Extras<'_>, to: &mut [f32]) {
         let out = layout.with_channels(self.joined.outputs());
         assert_eq!((from.len(), to.len()), (layout.len(), out.len()), "lengths of the maps");
-        assert_eq!(self.joined.inputs(), layout.channels + self.narrow.outputs(), "channels of the block");
+        let (channels, narrow) = (layout.channels, self.narrow.outputs());
+        assert_eq!(
+            (self.scale.len(), self.shift.len(), self.narrow.inputs()),
+            (channels, channels, channels),
+            "inputs"
+        );
+        assert_eq!((self.wide.channels(), self.joined.inputs()), (narrow, channels + narrow), "channels of the block");
+        assert!(extras.halves.is_none() || extras.sum.is_none(), "a block has an upsampled half or a sum, not both");
+        let small = out.divided([if self.wide.depth() == 3 { 2 } else { 1 }, 2, 2]);
+        let of_halves = small.with_channels(narrow + out.channels).len();
+        let lengths = [(extras.halves, of_halves), (extras.sum, small.len()), (extras.gate, small.len())];
+        assert!(lengths.iter().all(|(maps, len)| maps.is_none_or(|maps| maps.len() == *len)), "lengths of the extras");
         let planes = Planes { layer: self, layout, out, sizes: Sizes::new(&out, self.narrow.outputs()), from, extras };
         if out.planes() >= PLANES {
             let threads = rayon::current_num_threads();
@@ -82,16 +93,21 @@ impl Planes<'_> {
     fn by_channels(self, to: &mut [f32]) {
         let (sizes, count) = (self.sizes, self.out.planes());
         let mut narrow = Scratch::zeroed(count * sizes.narrow);
-        each_share(&mut narrow, sizes.narrow, sizes.narrow_channel, |plane, channels, to| {
-            arch().dispatch(Narrow { planes: self, plane, channels, to });
+        each_share(&mut narrow, sizes.narrow, sizes.narrow_channel, |plane, first_channel, to| {
+            arch().dispatch(Narrow { planes: self, plane, first_channel, to });
         });
         let mut wide = Scratch::take(count * sizes.wide);
-        each_share(&mut wide, sizes.wide, sizes.channel, |plane, channels, to| {
-            arch().dispatch(steps::Wide { planes: self, narrow: self.neighbours(plane, &narrow, count), channels, to });
+        each_share(&mut wide, sizes.wide, sizes.channel, |plane, first_channel, to| {
+            arch().dispatch(steps::Wide {
+                planes: self,
+                narrow: self.neighbours(plane, &narrow, count),
+                first_channel,
+                to,
+            });
         });
-        each_share(to, self.out.plane(), sizes.channel, |plane, channels, to| {
+        each_share(to, self.out.plane(), sizes.channel, |plane, first_channel, to| {
             let wide = &wide[plane * sizes.wide..][..sizes.wide];
-            arch().dispatch(steps::Joined { planes: self, plane, wide, channels, to });
+            arch().dispatch(steps::Joined { planes: self, plane, wide, first_channel, to });
         });
     }
 }

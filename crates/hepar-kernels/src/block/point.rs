@@ -45,7 +45,7 @@ impl PointLayer {
         self.outputs
     }
 
-    /// Sums of a block of channels at `V` vectors, bias included, for the inputs from `first` on.
+    /// Adds to the sums of a block of channels at `V` vectors what `channels` inputs from `first` on give.
     ///
     /// Channel `i` of `x` begins at `i · channel`; the vectors at `at` in it.
     #[inline(always)]

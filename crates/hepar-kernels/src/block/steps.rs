@@ -98,7 +98,7 @@ pub(super) struct Narrow<'a, 'to> {
     pub planes: Planes<'a>,
     pub plane: usize,
     /// First of the channels that are computed; `to` has room for them.
-    pub channels: usize,
+    pub first_channel: usize,
     pub to: &'to mut [f32],
 }
 
@@ -106,7 +106,7 @@ pub(super) struct Narrow<'a, 'to> {
 pub(super) struct Wide<'a, 'to> {
     pub planes: Planes<'a>,
     pub narrow: [Option<&'a [f32]>; 3],
-    pub channels: usize,
+    pub first_channel: usize,
     pub to: &'to mut [f32],
 }
 
@@ -116,7 +116,7 @@ pub(super) struct Joined<'a, 'to> {
     pub plane: usize,
     /// The plane behind the wide convolution.
     pub wide: &'a [f32],
-    pub channels: usize,
+    pub first_channel: usize,
     pub to: &'to mut [f32],
 }
 
@@ -139,7 +139,7 @@ impl Narrow<'_, '_> {
         if let Some(halves) = extras.halves {
             let channels = layer.narrow.outputs() + layer.joined.outputs();
             for (c, to) in self.to.chunks_exact_mut(sizes.narrow_channel).enumerate() {
-                self.planes.doubled(halves, channels, self.plane, self.channels + c, &mut to[sizes.frame()..]);
+                self.planes.doubled(halves, channels, self.plane, self.first_channel + c, &mut to[sizes.frame()..]);
             }
         }
         let mut scratch = Scratch::take(layer.scale.len() * V * S::F32_LANES);
@@ -163,7 +163,7 @@ impl Narrow<'_, '_> {
         activated::<S, V>(simd, [&layer.scale, &layer.shift], x, layout.channel(), at, scratch);
         let count = self.to.len() / sizes.narrow_channel;
         for first in (0..count).step_by(C) {
-            let block = (self.channels + first) / C;
+            let block = (self.first_channel + first) / C;
             let mut sums = layer.narrow.bias::<S, C, V>(simd, block);
             layer.narrow.add(simd, &mut sums, block, 0, scratch, tile, layer.scale.len(), 0);
             let to = &mut self.to[first * sizes.narrow_channel..];
@@ -214,7 +214,7 @@ impl Wide<'_, '_> {
         let Planes { layer, sizes, .. } = self.planes;
         let count = self.to.len() / sizes.channel;
         for first in (0..count).step_by(C) {
-            let block = (self.channels + first) / C;
+            let block = (self.first_channel + first) / C;
             let mut sums = layer.wide.sums::<S, C, V>(simd, block, self.narrow, sizes.narrow_channel, sizes.row, at);
             relu(simd, &mut sums);
             put::<S, C, V>(&sums, count - first, &mut self.to[first * sizes.channel..], sizes.channel, at);
@@ -236,7 +236,7 @@ impl Joined<'_, '_> {
         };
         if let Some((maps, channels, first)) = added {
             for (c, to) in self.to.chunks_exact_mut(sizes.channel).enumerate() {
-                self.planes.doubled(maps, channels, self.plane, first + self.channels + c, to);
+                self.planes.doubled(maps, channels, self.plane, first + self.first_channel + c, to);
             }
         }
         let (run, step) = (sizes.run, V * S::F32_LANES);
@@ -258,7 +258,7 @@ impl Joined<'_, '_> {
         let count = self.to.len() / sizes.channel;
         let x = self.planes.input(self.plane);
         for first in (0..count).step_by(C) {
-            let block = (self.channels + first) / C;
+            let block = (self.first_channel + first) / C;
             let to = &mut self.to[first * sizes.channel..];
             let mut sums = layer.joined.bias::<S, C, V>(simd, block);
             layer.joined.add(simd, &mut sums, block, 0, x, layout.channel(), layout.channels, at);
@@ -282,7 +282,7 @@ impl Joined<'_, '_> {
         let sizes = self.planes.sizes;
         let mut doubled = vec![0.0; sizes.channel];
         for (c, to) in self.to.chunks_exact_mut(sizes.channel).enumerate() {
-            self.planes.doubled(mask, self.planes.out.channels, self.plane, self.channels + c, &mut doubled);
+            self.planes.doubled(mask, self.planes.out.channels, self.plane, self.first_channel + c, &mut doubled);
             for (to, mask) in to.iter_mut().zip(&doubled) {
                 *to *= 1.0 + mask;
             }
@@ -307,12 +307,12 @@ impl Walk<'_, '_> {
             let plane = self.first + at;
             while next < (plane + reach + 1).min(last) {
                 let to = &mut narrow[next % KEPT * sizes.narrow..][..sizes.narrow];
-                Narrow { planes: self.planes, plane: next, channels: 0, to }.run::<S, C, V>(simd);
+                Narrow { planes: self.planes, plane: next, first_channel: 0, to }.run::<S, C, V>(simd);
                 next += 1;
             }
             let around = self.planes.neighbours(plane, &narrow, KEPT);
-            Wide { planes: self.planes, narrow: around, channels: 0, to: &mut wide }.run::<S, C, V>(simd);
-            Joined { planes: self.planes, plane, wide: &wide, channels: 0, to }.run::<S, C, V>(simd);
+            Wide { planes: self.planes, narrow: around, first_channel: 0, to: &mut wide }.run::<S, C, V>(simd);
+            Joined { planes: self.planes, plane, wide: &wide, first_channel: 0, to }.run::<S, C, V>(simd);
         }
     }
 }

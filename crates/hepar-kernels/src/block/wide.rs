@@ -37,6 +37,11 @@ impl WideLayer {
         Self { channels, depth, weights: packed, bias: padded }
     }
 
+    /// Channels that go in and come out.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
     /// Planes of a kernel.
     pub fn depth(&self) -> usize {
         self.depth

@@ -80,10 +80,11 @@ impl ExitLayer {
         wanted: &Wanted<'_>,
         to: &mut [f32],
     ) {
-        let size = input.size();
+        let (size, halves) = (input.size(), self.products.halves);
+        assert_eq!((entry.depth(), input.depth()), (halves.depth, halves.depth), "planes of the kernels");
+        assert_eq!(input.batch(), layout.batch, "samples");
         let expected = MapLayout { size, ..layout }.divided([if entry.depth() == 3 { 2 } else { 1 }, 2, 2]);
         assert_eq!((layout.size, low.len()), (expected.size, layout.len()), "the decoder's map");
-        let halves = self.products.halves;
         assert_eq!((layout.channels, entry.channels()), (halves.upsampled, halves.full), "channels of the halves");
         assert_eq!(to.len(), layout.batch * size.iter().product::<usize>(), "length of the output");
         assert!(layout.size[2].is_multiple_of(16), "rows of {} blocks", layout.size[2]);

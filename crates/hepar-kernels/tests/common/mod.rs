@@ -31,9 +31,9 @@ pub fn place(layout: &MapLayout, [n, c, z, y, x]: [usize; 5]) -> usize {
     (n * layout.size[0] + z) * layout.plane() + c * layout.channel() + y * layout.row() + x
 }
 
-/// Maps in C order as a layout has them, with large values wherever there is no voxel.
+/// Maps in C order as a layout has them, with NaN wherever there is no voxel.
 pub fn laid_out(layout: &MapLayout, maps: &[f32]) -> Vec<f32> {
-    let mut to = vec![1e6; layout.len()];
+    let mut to = vec![f32::NAN; layout.len()];
     for index in indices(layout.batch, layout.channels, layout.size) {
         to[place(layout, index)] = maps[at(index, layout.channels, layout.size)];
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Augmentation, Schedule};
+use crate::config::{Augmentation, Loss, Schedule};
 use hepar_formats::{GridHeader, write_labels, write_scan};
 use hepar_model::stage::Grid;
 use hepar_phantom::PhantomSpec;
@@ -232,4 +232,18 @@ fn a_run_starts_from_the_weights_that_it_is_given() {
     assert_eq!(weights(&first).get("conv9.conv.weight"), weights(&second).get("conv9.conv.weight"));
     let missing = TrainConfig { start: Some(runs.path().join("none")), ..config };
     assert!(run(&missing, data.path(), &runs.path().join("third")).is_err());
+}
+
+#[test]
+fn cross_entropy_and_light_surroundings_train_a_tumour_network() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let plain = TrainConfig { steps: 2, schedule: Schedule::Constant, ..tiny(StageName::Tumour) };
+    let config = TrainConfig { loss: Loss::DiceCrossEntropy, outside_liver: 0.1, ..plain.clone() };
+    let (first, second) = (runs.path().join("first"), runs.path().join("second"));
+    let summary = run(&config, data.path(), &first).unwrap();
+    assert!(summary.finished && summary.smoothed_loss.unwrap() > 0.0);
+    run(&plain, data.path(), &second).unwrap();
+    assert!(last_weights(&first) != last_weights(&second));
+    let error = run(&TrainConfig { outside_liver: 0.2, ..config }, data.path(), &first).unwrap_err();
+    assert!(matches!(error, TrainError::OtherConfig { .. }), "{error}");
 }

@@ -3,6 +3,21 @@
 use crate::program::hepar;
 
 #[test]
+fn layer_by_layer_the_labels_are_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    hepar(folder.path(), &["phantom", "-o", "a", "--shape", "48,96,96", "--spacing", "5,3,3"]).expect(0);
+    for engine in ["hepar", "burn"] {
+        hepar(folder.path(), &["segment", "a_ct.nii.gz", "--engine", engine, "-o", engine, "-q"]).expect(0);
+    }
+    hepar(folder.path(), &["evaluate", "hepar/labels.nii.gz", "burn/labels.nii.gz"]).expect(0);
+    let [ours, theirs] = ["hepar", "burn"]
+        .map(|engine| hepar_formats::read_labels(&folder.path().join(engine).join("labels.nii.gz")).unwrap().volume);
+    let differing = ours.data().iter().zip(theirs.data()).filter(|(a, b)| a != b).count();
+    assert!(differing * 10_000 <= ours.data().len(), "{differing} voxels");
+    assert!(ours.data().iter().any(|&label| label > 0), "there is something to compare");
+}
+
+#[test]
 fn an_engine_that_the_program_does_not_have_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let run = hepar(folder.path(), &["segment", "ct.nii.gz", "--engine", "abacus"]).expect(2);

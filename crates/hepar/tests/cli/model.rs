@@ -106,3 +106,18 @@ fn a_program_without_a_model_says_how_to_give_one() {
     let folder = tempfile::tempdir().unwrap();
     hepar(folder.path(), &["model", "info"]).fails(4, &["give the folder of one with --model"]);
 }
+
+#[test]
+fn a_profile_names_every_step_and_sums_them_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["model", "profile", "--stage", "localizer", "--runs", "1", "--batch", "2", "--model"];
+    let run: Run = command(folder.path(), &arguments).arg(model()).output().unwrap().into();
+    let run = run.expect(0);
+    for part in
+        ["conv1 (first layer and pool)", "atten4.mask.last (residual block)", "conv9 (conv9 to the output)", "GFLOP/s"]
+    {
+        assert!(run.out.contains(part), "no {part:?} in: {}", run.out);
+    }
+    let blocks = run.out.lines().filter(|line| line.contains("(residual block)")).count();
+    assert_eq!(blocks, 52);
+}
