@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 /// `weights` holds the pairs that are possible, by row and column, each greater than 0. The pairs come by row. Of
 /// several best assignments the one found depends on `weights` alone.
 pub(crate) fn best_assignment(weights: &BTreeMap<(usize, usize), u64>) -> Vec<(usize, usize)> {
-    let mut pairs: Vec<(usize, usize)> = blocks(weights).iter().flat_map(|block| assign_block(block, weights)).collect();
+    let mut pairs: Vec<(usize, usize)> =
+        blocks(weights).iter().flat_map(|block| assign_block(block, weights)).collect();
     pairs.sort_unstable();
     pairs
 }

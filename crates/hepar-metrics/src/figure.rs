@@ -89,7 +89,13 @@ impl Figure {
         match self.fold {
             Fold::Mean => mean(),
             Fold::RootMean => mean().map(f64::sqrt),
-            Fold::Sum | Fold::Greatest => if self.weight > 0.0 { Some(self.sum) } else { self.otherwise },
+            Fold::Sum | Fold::Greatest => {
+                if self.weight > 0.0 {
+                    Some(self.sum)
+                } else {
+                    self.otherwise
+                }
+            }
         }
     }
 

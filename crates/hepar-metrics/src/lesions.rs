@@ -66,7 +66,8 @@ pub(crate) fn masks_of(
     (reference, r_numbers): (&Lesions, &[usize]),
     spacing: [f64; 3],
 ) -> Masks {
-    let boxes = p_numbers.iter().map(|n| &predicted.boxes[n - 1]).chain(r_numbers.iter().map(|n| &reference.boxes[n - 1]));
+    let boxes =
+        p_numbers.iter().map(|n| &predicted.boxes[n - 1]).chain(r_numbers.iter().map(|n| &reference.boxes[n - 1]));
     let (mut start, mut end) = ([usize::MAX; 3], [0; 3]);
     for part in boxes {
         for axis in 0..3 {

@@ -11,6 +11,7 @@ mod masks;
 mod object;
 mod overlap;
 pub mod protocol;
+pub mod statistics;
 mod surface;
 mod surface_dice;
 mod surface_distances;

@@ -102,7 +102,10 @@ impl Overlap {
 }
 
 /// Checks that two arrays have one shape.
-pub(crate) fn check_shapes<T>(prediction: &ArrayView3<'_, T>, reference: &ArrayView3<'_, T>) -> Result<(), ShapeMismatch> {
+pub(crate) fn check_shapes<T>(
+    prediction: &ArrayView3<'_, T>,
+    reference: &ArrayView3<'_, T>,
+) -> Result<(), ShapeMismatch> {
     let shape = |array: &ArrayView3<'_, T>| [array.dim().0, array.dim().1, array.dim().2];
     let (prediction, reference) = (shape(prediction), shape(reference));
     if prediction == reference { Ok(()) } else { Err(ShapeMismatch { prediction, reference }) }

@@ -19,7 +19,11 @@ impl SurfaceDistances {
     /// Between two masks of one shape, `[k, j, i]`; `None` when one of them has no voxel and so no surface.
     ///
     /// The surfaces are those of [`surface`]; `spacing` is in millimetres along `[k, j, i]`.
-    pub fn between(prediction: ArrayView3<'_, bool>, reference: ArrayView3<'_, bool>, spacing: [f64; 3]) -> Option<Self> {
+    pub fn between(
+        prediction: ArrayView3<'_, bool>,
+        reference: ArrayView3<'_, bool>,
+        spacing: [f64; 3],
+    ) -> Option<Self> {
         let (predicted, referred) = (surface(prediction), surface(reference));
         let gather = |from: &ndarray::Array3<bool>, to: &ndarray::Array3<bool>| {
             let distances = squared_distances(to.view(), spacing);

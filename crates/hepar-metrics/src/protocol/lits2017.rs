@@ -204,7 +204,13 @@ fn detection(at: &'static str, found: &Detection) -> [Figure; 5] {
         "detection/0" => {
             ["detection/0/tp", "detection/0/fp", "detection/0/fn", "detection/0/precision", "detection/0/recall"]
         }
-        _ => ["detection/0.5/tp", "detection/0.5/fp", "detection/0.5/fn", "detection/0.5/precision", "detection/0.5/recall"],
+        _ => [
+            "detection/0.5/tp",
+            "detection/0.5/fp",
+            "detection/0.5/fn",
+            "detection/0.5/precision",
+            "detection/0.5/recall",
+        ],
     };
     let (tp, fp, fn_) = (found.tp as f64, found.fp as f64, found.fn_ as f64);
     [
