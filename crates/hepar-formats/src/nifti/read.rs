@@ -33,7 +33,12 @@ pub(crate) fn read_scan(path: &Path) -> Result<Scan, ReadError> {
 
 /// See [`crate::read_labels`].
 pub(crate) fn read_labels(path: &Path) -> Result<Labels, ReadError> {
-    labels(path).map_err(|kind| ReadError::new(path, kind))
+    labels(path, label).map_err(|kind| ReadError::new(path, kind))
+}
+
+/// See [`crate::read_labels_truncated`].
+pub(crate) fn read_labels_truncated(path: &Path) -> Result<Labels, ReadError> {
+    labels(path, truncated).map_err(|kind| ReadError::new(path, kind))
 }
 
 /// See [`crate::inspect`].
@@ -53,7 +58,7 @@ fn scan(path: &Path) -> Result<Scan, ReadErrorKind> {
     Ok(Scan { volume: volume(intensities, grid.geometry())?, grid, warnings })
 }
 
-fn labels(path: &Path) -> Result<Labels, ReadErrorKind> {
+fn labels(path: &Path, label: fn(f64) -> Option<u8>) -> Result<Labels, ReadErrorKind> {
     let Opened { header, voxels: source, .. } = open(path)?;
     let (mut voxels, grid, warnings) = prepare(header, source)?;
     let mut labels: Vec<u8> = reserve(voxels.total())?;
@@ -74,6 +79,12 @@ fn labels(path: &Path) -> Result<Labels, ReadErrorKind> {
 fn label(value: f64) -> Option<u8> {
     let whole = value.round();
     ((0.0..=255.0).contains(&whole) && (value - whole).abs() <= WHOLE).then_some(whole as u8)
+}
+
+/// The label that a number becomes when it is cut to 8 bits with a sign; none for what is not finite.
+fn truncated(value: f64) -> Option<u8> {
+    // The casts cut off the fraction, then all but the lowest 8 bits, which are meant.
+    value.is_finite().then(|| (value as i64 as i8).max(0) as u8)
 }
 
 fn info(path: &Path) -> Result<HeaderInfo, ReadErrorKind> {
