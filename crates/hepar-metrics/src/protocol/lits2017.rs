@@ -12,7 +12,7 @@ use ndarray::ArrayView3;
 use crate::figure::{Figure, Fold, Scope};
 use crate::lesions::{Lesions, masks_of, shared};
 use crate::masks::Masks;
-use crate::overlap::{Overlap, ShapeMismatch};
+use crate::overlap::{Overlap, ShapeMismatch, check_shapes};
 
 use groups::Matching;
 
@@ -113,6 +113,7 @@ impl Lits2017 {
         reference: ArrayView3<'_, u8>,
         spacing: [f64; 3],
     ) -> Result<Self, Lits2017Error> {
+        check_shapes(&prediction, &reference)?;
         // As the scorer has them: k fastest.
         let (prediction, reference) = (prediction.reversed_axes(), reference.reversed_axes());
         let spacing = [spacing[2], spacing[1], spacing[0]];
