@@ -5,7 +5,7 @@
 //! their lower envelope (Felzenszwalb and Huttenlocher, Distance Transforms of Sampled Functions, Theory of Computing
 //! 2012). Every summand of a distance is `(n · spacing)²` in double precision.
 
-use ndarray::{Array3, ArrayView3, ArrayViewMut2, Axis};
+use ndarray::{Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
 /// Columns that are worked on together: their numbers share cache lines.
@@ -17,6 +17,49 @@ const COLUMNS: usize = 8;
 /// `spacing` is the distance of neighbouring centres along `[k, j, i]` in millimetres, positive and finite. The result
 /// does not depend on the number of threads.
 pub fn squared_distances(seeds: ArrayView3<'_, bool>, spacing: [f64; 3]) -> Array3<f64> {
+    let mut distances = within_slices(seeds, spacing);
+    let planes = distances.axis_iter_mut(Axis(1)).into_par_iter();
+    planes.for_each_init(Scratch::default, |scratch, plane| along_columns(plane, spacing[0], scratch));
+    distances
+}
+
+/// The [`squared_distances`] at the voxels that are true in `places`, of the shape of `seeds`, in array order.
+///
+/// Slices are searched from each place outwards until they are further away than what was found, which is soon where
+/// two surfaces lie near each other.
+pub(crate) fn squared_distances_at(
+    places: ArrayView3<'_, bool>,
+    seeds: ArrayView3<'_, bool>,
+    spacing: [f64; 3],
+) -> Vec<f64> {
+    let planar = within_slices(seeds, spacing);
+    let depth = planar.dim().0;
+    let nearest = |k: usize, j: usize, i: usize| {
+        let mut best = planar[[k, j, i]];
+        for steps in 1..depth {
+            let apart = squared(steps, spacing[0]);
+            if apart >= best {
+                break;
+            }
+            if steps <= k {
+                best = best.min(apart + planar[[k - steps, j, i]]);
+            }
+            if k + steps < depth {
+                best = best.min(apart + planar[[k + steps, j, i]]);
+            }
+        }
+        best
+    };
+    let of_slice = |(k, slice): (usize, ArrayView2<'_, bool>)| -> Vec<f64> {
+        let places = slice.indexed_iter().filter(|(_, place)| **place);
+        places.map(|((j, i), _)| nearest(k, j, i)).collect()
+    };
+    let slices: Vec<_> = places.axis_iter(Axis(0)).enumerate().collect();
+    slices.into_par_iter().map(of_slice).collect::<Vec<_>>().concat()
+}
+
+/// Squared distances within each slice: to the nearest seed of the same slice.
+fn within_slices(seeds: ArrayView3<'_, bool>, spacing: [f64; 3]) -> Array3<f64> {
     let mut distances = Array3::from_elem(seeds.dim(), f64::INFINITY);
     let slices = distances.axis_iter_mut(Axis(0)).into_par_iter().zip(seeds.axis_iter(Axis(0)));
     slices.for_each_init(Scratch::default, |scratch, (mut slice, seeds)| {
@@ -34,8 +77,6 @@ pub fn squared_distances(seeds: ArrayView3<'_, bool>, spacing: [f64; 3]) -> Arra
             along_columns(slice, spacing[1], scratch);
         }
     });
-    let planes = distances.axis_iter_mut(Axis(1)).into_par_iter();
-    planes.for_each_init(Scratch::default, |scratch, plane| along_columns(plane, spacing[0], scratch));
     distances
 }
 
@@ -174,6 +215,19 @@ mod tests {
             for (found, expected) in found.iter().zip(&expected) {
                 prop_assert!(found == expected || (found - expected).abs() <= 1e-12 * expected);
             }
+        }
+
+        #[test]
+        fn distances_at_places_are_those_everywhere(
+            (seeds, places) in (seeds(), prop::collection::vec(prop::bool::ANY, 512)),
+            spacing in prop::array::uniform3(0.3..6.0f64),
+        ) {
+            let places = Array3::from_shape_fn(seeds.dim(), |(k, j, i)| places[(k * 8 + j) * 8 + i]);
+            let everywhere = squared_distances(seeds.view(), spacing);
+            let expected = everywhere.iter().zip(&places).filter(|(_, place)| **place).map(|(distance, _)| *distance);
+            let found = squared_distances_at(places.view(), seeds.view(), spacing);
+            prop_assert!(found.iter().copied().zip(expected).all(|(a, b)| a == b || (a - b).abs() <= 1e-12 * b));
+            prop_assert_eq!(found.len(), places.iter().filter(|place| **place).count());
         }
 
         #[test]

@@ -23,25 +23,20 @@ impl Masks {
     ///
     /// # Errors
     /// When the shapes differ.
-    pub fn of<T: Copy>(
+    pub fn of<T: Copy + Sync>(
         prediction: ArrayView3<'_, T>,
         reference: ArrayView3<'_, T>,
         spacing: [f64; 3],
-        predicted: impl Fn(T) -> bool,
-        referred: impl Fn(T) -> bool,
+        predicted: impl Fn(T) -> bool + Sync,
+        referred: impl Fn(T) -> bool + Sync,
     ) -> Result<Self, ShapeMismatch> {
         check_shapes(&prediction, &reference)?;
-        let boxes = [
-            VoxelBox::around(prediction.view(), |&label| predicted(label)),
-            VoxelBox::around(reference.view(), |&label| referred(label)),
-        ];
-        let bounds = boxes.into_iter().flatten().fold(None, |sum, part| Some(union(sum, &part)));
-        let cut = |labels: &ArrayView3<'_, T>| {
-            let (start, end) = bounds.map_or(([0; 3], [0; 3]), |bounds: VoxelBox| (bounds.start(), bounds.end()));
-            let along = |axis: Axis| Slice::from(start[axis.index()]..end[axis.index()]);
-            labels.clone().slice_each_axis(|axis| along(axis.axis)).to_owned()
-        };
-        let (prediction, reference) = (cut(&prediction), cut(&reference));
+        let boxes = rayon::join(
+            || VoxelBox::around(prediction.view(), |&label| predicted(label)),
+            || VoxelBox::around(reference.view(), |&label| referred(label)),
+        );
+        let bounds = [boxes.0, boxes.1].into_iter().flatten().fold(None, |sum, part| Some(union(sum, &part)));
+        let (prediction, reference) = (cut(&prediction, bounds), cut(&reference, bounds));
         Ok(Self { prediction: prediction.map(|&l| predicted(l)), reference: reference.map(|&l| referred(l)), spacing })
     }
 
@@ -75,6 +70,31 @@ impl Masks {
     pub fn views(&self) -> (ArrayView3<'_, bool>, ArrayView3<'_, bool>) {
         (self.prediction.view(), self.reference.view())
     }
+}
+
+/// Both label volumes, `[k, j, i]`, cut to the box around the voxels of either that are not background.
+///
+/// # Errors
+/// When the shapes differ.
+pub(crate) fn cut_background<'a>(
+    prediction: ArrayView3<'a, u8>,
+    reference: ArrayView3<'a, u8>,
+) -> Result<[ArrayView3<'a, u8>; 2], ShapeMismatch> {
+    check_shapes(&prediction, &reference)?;
+    let around = |labels: ArrayView3<'a, u8>| VoxelBox::around(labels, |&label| label > 0);
+    let boxes = rayon::join(|| around(prediction), || around(reference));
+    let bounds = [boxes.0, boxes.1].into_iter().flatten().fold(None, |sum, part| Some(union(sum, &part)));
+    Ok([cut(&prediction, bounds), cut(&reference, bounds)])
+}
+
+/// The part of an array in a box; nothing of it without a box.
+fn cut<'a, T>(labels: &ArrayView3<'a, T>, bounds: Option<VoxelBox>) -> ArrayView3<'a, T> {
+    let (start, end) = bounds.map_or(([0; 3], [0; 3]), |bounds| (bounds.start(), bounds.end()));
+    let mut part = *labels;
+    for axis in 0..3 {
+        part.slice_axis_inplace(Axis(axis), Slice::from(start[axis]..end[axis]));
+    }
+    part
 }
 
 /// The box around two boxes.

@@ -4,7 +4,7 @@ use ndarray::{Array3, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use crate::cell_areas::cell_areas;
-use crate::distance::squared_distances;
+use crate::distance::squared_distances_at;
 
 /// A distance that exceeds a tolerance by no more than this, in millimetres, does so by rounding.
 const ROUNDING: f64 = 1e-9;
@@ -29,8 +29,9 @@ pub fn surface_dice<const N: usize>(
         if !from.iter().any(|&code| is_cut(code)) {
             continue;
         }
-        let distances = squared_distances(to.map(|&code| is_cut(code)).view(), spacing);
-        for (&code, &squared) in from.iter().zip(&distances).filter(|(code, _)| is_cut(**code)) {
+        let cut = |codes: &Array3<u8>| codes.map(|&code| is_cut(code));
+        let distances = squared_distances_at(cut(from).view(), cut(to).view(), spacing);
+        for (&code, squared) in from.iter().filter(|code| is_cut(**code)).zip(distances) {
             let (area, distance) = (areas[usize::from(code)], squared.sqrt());
             total += area;
             for (within, tolerance) in within.iter_mut().zip(tolerances) {

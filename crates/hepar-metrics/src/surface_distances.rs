@@ -1,8 +1,8 @@
 //! How far two surfaces are apart.
 
-use ndarray::ArrayView3;
+use ndarray::{Array3, ArrayView3};
 
-use crate::distance::squared_distances;
+use crate::distance::squared_distances_at;
 use crate::surface::surface;
 
 /// The distance of every surface voxel of each of two masks to the nearest surface voxel of the other, between centres,
@@ -25,10 +25,9 @@ impl SurfaceDistances {
         spacing: [f64; 3],
     ) -> Option<Self> {
         let (predicted, referred) = (surface(prediction), surface(reference));
-        let gather = |from: &ndarray::Array3<bool>, to: &ndarray::Array3<bool>| {
-            let distances = squared_distances(to.view(), spacing);
-            let on_surface = from.iter().zip(&distances).filter(|(on_surface, _)| **on_surface);
-            on_surface.map(|(_, squared)| squared.sqrt()).collect::<Vec<f64>>()
+        let gather = |from: &Array3<bool>, to: &Array3<bool>| {
+            let squared = squared_distances_at(from.view(), to.view(), spacing);
+            squared.into_iter().map(f64::sqrt).collect::<Vec<f64>>()
         };
         if !predicted.iter().any(|&v| v) || !referred.iter().any(|&v| v) {
             return None;
@@ -76,7 +75,6 @@ impl SurfaceDistances {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array3;
 
     fn points(at: &[usize]) -> Array3<bool> {
         Array3::from_shape_fn((1, 1, 12), |(_, _, i)| at.contains(&i))

@@ -62,6 +62,14 @@ fn labels(path: &Path, label: fn(f64) -> Option<u8>) -> Result<Labels, ReadError
     let Opened { header, voxels: source, .. } = open(path)?;
     let (mut voxels, grid, warnings) = prepare(header, source)?;
     let mut labels: Vec<u8> = reserve(voxels.total())?;
+    if voxels.are_plain_bytes() {
+        // Most label volumes are, and need no detour through floats. Every byte is a label.
+        let of_byte: [u8; 256] = std::array::from_fn(|byte| label(byte as f64).unwrap_or_default());
+        while let Some(bytes) = voxels.next_bytes()? {
+            labels.extend(bytes.iter().map(|&byte| of_byte[usize::from(byte)]));
+        }
+        return Ok(Labels { volume: volume(labels, grid.geometry())?, grid, warnings });
+    }
     loop {
         let start = voxels.done();
         let Some(chunk) = voxels.next_chunk()? else { break };

@@ -13,7 +13,7 @@ use ndarray::ArrayView3;
 use crate::assignment::best_assignment;
 use crate::figure::Figure;
 use crate::lesions::{Lesions, masks_of, shared};
-use crate::masks::Masks;
+use crate::masks::{Masks, cut_background};
 use crate::object::ObjectScores;
 use crate::overlap::ShapeMismatch;
 
@@ -71,6 +71,7 @@ impl Hepar {
         reference: ArrayView3<'_, u8>,
         geometry: &Geometry,
     ) -> Result<Self, ShapeMismatch> {
+        let [prediction, reference] = cut_background(prediction, reference)?;
         let (spacing, voxel_ml) = (geometry.spacing(), geometry.voxel_volume() / 1000.0);
         let mask = |belongs: fn(u8) -> bool| Masks::of(prediction, reference, spacing, belongs, belongs);
         let liver = ObjectScores::of(&mask(|label| label >= 1)?, voxel_ml);

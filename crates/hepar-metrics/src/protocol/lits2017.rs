@@ -11,8 +11,8 @@ use ndarray::ArrayView3;
 
 use crate::figure::{Figure, Fold, Scope};
 use crate::lesions::{Lesions, masks_of, shared};
-use crate::masks::Masks;
-use crate::overlap::{Overlap, ShapeMismatch, check_shapes};
+use crate::masks::{Masks, cut_background};
+use crate::overlap::{Overlap, ShapeMismatch};
 
 use groups::Matching;
 
@@ -113,10 +113,7 @@ impl Lits2017 {
         reference: ArrayView3<'_, u8>,
         spacing: [f64; 3],
     ) -> Result<Self, Lits2017Error> {
-        check_shapes(&prediction, &reference)?;
-        // As the scorer has them: k fastest.
-        let (prediction, reference) = (prediction.reversed_axes(), reference.reversed_axes());
-        let spacing = [spacing[2], spacing[1], spacing[0]];
+        let [prediction, reference] = cut_background(prediction, reference)?;
         let mask = |belongs: fn(u8) -> bool| Masks::of(prediction, reference, spacing, belongs, belongs);
         let liver = mask(|label| label >= 1)?;
         let mut liver_voxels = liver.overlap();
@@ -186,8 +183,10 @@ impl Lits2017 {
 /// Detection at both thresholds, and the objects that are left at the second.
 fn score_lesions(masks: &Masks, spacing: [f64; 3]) -> ([Detection; 2], Vec<Seven>) {
     let (prediction, reference) = masks.views();
-    let predicted = Lesions::of(prediction, Connectivity::Faces6);
-    let reference = Lesions::of(reference, Connectivity::Faces6);
+    // Numbered as the scorer has the arrays: i, j, k with k fastest.
+    let predicted = Lesions::of(prediction.reversed_axes(), Connectivity::Faces6);
+    let reference = Lesions::of(reference.reversed_axes(), Connectivity::Faces6);
+    let spacing = [spacing[2], spacing[1], spacing[0]];
     let shared = shared(&predicted, &reference);
     let matchings = THRESHOLDS.map(|threshold| Matching::at(threshold, &shared, &predicted.sizes, &reference.sizes));
     let detection = [0, 1].map(|n: usize| {

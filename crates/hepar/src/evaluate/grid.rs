@@ -1,14 +1,15 @@
 //! Two label volumes on one grid.
 
 use hepar_pipeline::check_same_grid;
-use hepar_volume::{Geometry, Reorientation, Volume};
+use hepar_volume::{Geometry, Reorientation, Volume, VoxelBox};
 
 use crate::evaluate::GridDifference;
 
 /// Spacings that differ by more than this share are different spacings.
 const SAME_SPACING: f64 = 1e-3;
 
-/// Both volumes in the canonical orientation, once it is sure that their voxels are the same ones.
+/// Both volumes in the canonical orientation, once it is sure that their voxels are the same ones; slices and columns
+/// that hold background in both may have been cut off.
 ///
 /// # Errors
 /// When the grids, brought into one orientation, differ in shape, or at a corner by more than half the smallest spacing
@@ -21,8 +22,23 @@ pub(super) fn on_one_grid(
     let (turn_prediction, turn_reference) = (to_canonical(&prediction), to_canonical(&reference));
     let predicted = turn_prediction.geometry(prediction.geometry());
     let referred = turn_reference.geometry(reference.geometry());
-    check_same_grid(&referred, &predicted).map_err(|mismatch| difference(&predicted, &referred, mismatch.into()))?;
-    Ok((turn_prediction.apply_into(prediction), turn_reference.apply_into(reference)))
+    let same = |mismatch| difference(&predicted, &referred, mismatch);
+    check_same_grid(&referred, &predicted).map_err(|mismatch| same(mismatch.into()))?;
+    if turn_prediction != turn_reference {
+        return Ok((turn_prediction.apply_into(prediction), turn_reference.apply_into(reference)));
+    }
+    // Stored alike, so that what both call background can go before anything is moved.
+    let around = |volume: &Volume<u8>| VoxelBox::around(volume.data(), |&label| label > 0);
+    let (predicted, referred) = rayon::join(|| around(&prediction), || around(&reference));
+    let Some(bounds) = union(predicted, referred) else { return Ok((prediction, reference)) };
+    Ok((turn_prediction.apply(&prediction.crop(&bounds)), turn_reference.apply(&reference.crop(&bounds))))
+}
+
+/// The box around two boxes.
+fn union(a: Option<VoxelBox>, b: Option<VoxelBox>) -> Option<VoxelBox> {
+    let (Some(a), Some(b)) = (a, b) else { return a.or(b) };
+    let start = std::array::from_fn(|axis| a.start()[axis].min(b.start()[axis]));
+    VoxelBox::new(start, std::array::from_fn(|axis| a.end()[axis].max(b.end()[axis])))
 }
 
 /// Says of volumes at different places that it is their spacing that differs, where it does.

@@ -35,8 +35,8 @@ pub struct Run {
 pub struct Overlay {
     /// `liver` or `tumour`.
     pub object: &'static str,
-    /// The slice along k.
-    pub slice: usize,
+    /// How far superior the middle of the slice lies, in RAS+ millimetres.
+    pub superior_mm: f64,
     /// Voxels of the picture, `[rows, columns]`.
     pub size: [usize; 2],
     /// Size of a voxel in millimetres, `[rows, columns]`.
@@ -96,7 +96,9 @@ impl Overlay {
             }
         }
         let [_, sj, si] = reference.geometry().spacing();
-        Some(Self { object, slice, size: [end[0] - start[0], end[1] - start[1]], spacing: [sj, si], runs })
+        let [_, rows, columns] = reference.geometry().shape().map(|length| (length - 1) as f64 / 2.0);
+        let superior_mm = reference.geometry().to_world([slice as f64, rows, columns]).0[2];
+        Some(Self { object, superior_mm, size: [end[0] - start[0], end[1] - start[1]], spacing: [sj, si], runs })
     }
 }
 
@@ -112,7 +114,7 @@ mod tests {
         let overlays = Overlay::of(&volume([3, 1, 3]), &volume([3, 4, 2]));
         assert_eq!(overlays.len(), 1);
         let overlay = &overlays[0];
-        assert_eq!((overlay.object, overlay.slice, overlay.size, overlay.spacing), ("liver", 1, [2, 6], [2.0, 1.0]));
+        assert_eq!((overlay.object, overlay.superior_mm, overlay.size, overlay.spacing), ("liver", 3.0, [2, 6], [2.0, 1.0]));
         assert_eq!(overlay.runs[1], Run { row: 0, start: 1, length: 3, side: Side::Reference });
         assert_eq!(overlay.runs.len(), 4);
     }
