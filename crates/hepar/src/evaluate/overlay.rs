@@ -114,7 +114,10 @@ mod tests {
         let overlays = Overlay::of(&volume([3, 1, 3]), &volume([3, 4, 2]));
         assert_eq!(overlays.len(), 1);
         let overlay = &overlays[0];
-        assert_eq!((overlay.object, overlay.superior_mm, overlay.size, overlay.spacing), ("liver", 3.0, [2, 6], [2.0, 1.0]));
+        assert_eq!(
+            (overlay.object, overlay.superior_mm, overlay.size, overlay.spacing),
+            ("liver", 3.0, [2, 6], [2.0, 1.0])
+        );
         assert_eq!(overlay.runs[1], Run { row: 0, start: 1, length: 3, side: Side::Reference });
         assert_eq!(overlay.runs.len(), 4);
     }

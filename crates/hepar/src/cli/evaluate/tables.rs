@@ -1,7 +1,6 @@
 //! An evaluation on the terminal.
 
 use hepar::evaluate::{CaseScores, Comparison, Evaluation, Protocol, Total};
-use hepar_metrics::Fold;
 use hepar_metrics::statistics::Bootstrap;
 
 use crate::cli::text;
@@ -73,18 +72,76 @@ pub fn cases(evaluation: &Evaluation, bootstrap: &Bootstrap) -> String {
 
 /// The totals, with their intervals where there are several cases.
 fn all(totals: &[Total], several: bool) -> String {
-    let shown = totals.iter().filter(|total| {
-        let path = total.figure.path;
-        // Volumes and counts of sizes are for the files.
-        !path.ends_with("_ml") && !(path.starts_with("by_size/") && !path.ends_with("recall"))
+    let find = |path: &str| totals.iter().find(|total| total.figure.path == path);
+    let mut written = text::table(
+        ["all cases", "Dice", "VOE", "RVD", "ASSD", "RMSD", "MSD", "HD95", "NSD 1 mm", "2 mm", "3 mm"],
+        objects(totals, several),
+    );
+    let detection = ["0", "0.5"].map(|threshold| {
+        let at = |name: &str, decimals| {
+            find(&format!("detection/{threshold}/{name}")).map_or(String::new(), |t| number(t.figure.value(), decimals))
+        };
+        let counts = ["tp", "fp", "fn"].map(|name| at(name, 0));
+        let [tp, fp, fn_] = counts;
+        [format!("IoU > {threshold}"), tp, fp, fn_, at("precision", 3), at("recall", 3), at("f1", 3)]
     });
-    let rows = shown.map(|total| {
-        let decimals = if total.figure.fold == Fold::Sum { 0 } else { 3 };
-        let interval = total.interval.filter(|_| several);
-        let interval = interval.map_or(String::new(), |i| format!("{:.3} to {:.3}", i.low, i.high));
-        [total.figure.path.to_owned(), number(total.figure.value(), decimals), interval]
-    });
-    text::table(["all cases", "value", "95 % interval"], rows)
+    written.push_str(&text::table(["lesions found", "TP", "FP", "FN", "precision", "recall", "F1"], detection));
+    let single = [
+        ("liver Dice per case", "liver/dice_per_case"),
+        ("liver Dice global", "liver/dice_global"),
+        ("lesion Dice per case", "lesion/dice_per_case"),
+        ("lesion Dice global", "lesion/dice_global"),
+        ("tumour burden, RMSE", "burden/rmse"),
+        ("tumour burden, greatest error", "burden/max"),
+    ];
+    let lines: Vec<(&str, String)> = single
+        .into_iter()
+        .filter_map(|(name, path)| {
+            let total = find(path)?;
+            Some((name, number(total.figure.value(), 3) + &interval(total, several, 3)))
+        })
+        .collect();
+    written + &text::aligned(&lines)
+}
+
+/// A line for each object, and one with the intervals below it.
+fn objects(totals: &[Total], several: bool) -> Vec<[String; 11]> {
+    const NAMES: [(&str, usize); 10] = [
+        ("dice", 3),
+        ("voe", 3),
+        ("rvd", 3),
+        ("assd", 2),
+        ("rmsd", 2),
+        ("msd", 1),
+        ("hd95", 1),
+        ("nsd_1mm", 3),
+        ("nsd_2mm", 3),
+        ("nsd_3mm", 3),
+    ];
+    let mut rows = Vec::new();
+    for (title, object) in [("liver", "liver"), ("lesions found", "lesion"), ("tumour as one", "tumour")] {
+        let of = |name: &str| totals.iter().find(|total| total.figure.path == format!("{object}/{name}"));
+        if of("dice").is_none() {
+            continue;
+        }
+        let mut cells = |title: &str, cell: &dyn Fn(&Total, usize) -> String| {
+            rows.push(std::array::from_fn(|n| match n.checked_sub(1).map(|n| NAMES[n]) {
+                None => title.to_owned(),
+                Some((name, decimals)) => of(name).map_or(String::new(), |total| cell(total, decimals)),
+            }));
+        };
+        cells(title, &|total, decimals| number(total.figure.value(), decimals));
+        if several {
+            cells("  95 %", &|total, decimals| interval(total, true, decimals).trim().to_owned());
+        }
+    }
+    rows
+}
+
+/// The interval of a total as it stands behind its value; nothing without one.
+fn interval(total: &Total, several: bool, decimals: usize) -> String {
+    let interval = total.interval.filter(|_| several);
+    interval.map_or(String::new(), |i| format!(" ({:.decimals$}–{:.decimals$})", i.low, i.high))
 }
 
 /// The figures of two predictions.
