@@ -33,6 +33,8 @@ CORNERS = ndimage.generate_binary_structure(3, 3)
 SEED = 20181103
 LARGE = 9001.0
 medpy_distances = getattr(binary, "__surface_distances")
+# surface-distance 0.1 uses a name that NumPy 2 no longer has.
+np.Inf = np.inf
 
 
 # ---- pairs ---------------------------------------------------------------------------------------------------------
