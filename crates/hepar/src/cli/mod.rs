@@ -47,7 +47,7 @@ enum Command {
     Segment(segment::Arguments),
     Demo(demo::Arguments),
     Info(info::Arguments),
-    Evaluate(evaluate::Arguments),
+    Evaluate(Box<evaluate::Arguments>),
     Experiment(experiment::Arguments),
     Phantom(phantom::Arguments),
     Train(train::Arguments),
