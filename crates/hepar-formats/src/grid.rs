@@ -81,6 +81,14 @@ impl GridHeader {
         self.source
     }
 
+    /// The voxel spacing that the header states (`pixdim`), in its units and whatever the affine says, along `[k, j, i]`.
+    ///
+    /// Of NIfTI-1 these are 32-bit numbers. Where they are no spacing (zero, negative), the affine's stands instead.
+    pub fn stated_spacing(&self) -> [f64; 3] {
+        let [i, j, k] = self.forms.spacing();
+        [k, j, i]
+    }
+
     pub(crate) fn forms(&self) -> &Forms {
         &self.forms
     }

@@ -87,6 +87,15 @@ pub fn read_labels(path: &Path) -> Result<Labels, ReadError> {
     nifti::read_labels(path)
 }
 
+/// Reads a label volume of any type of number as a program does that casts to 8-bit integers with a sign: fractions are
+/// cut off, what does not fit wraps round. What is negative then is 0 here, for it is neither liver nor lesion.
+///
+/// # Errors
+/// As [`read_scan`], and when a voxel is NaN or infinite.
+pub fn read_labels_truncated(path: &Path) -> Result<Labels, ReadError> {
+    nifti::read_labels_truncated(path)
+}
+
 /// Reads what the header says, without the voxels; images that are no volumes are described too.
 ///
 /// # Errors

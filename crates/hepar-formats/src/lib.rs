@@ -25,6 +25,8 @@ pub use atomic::write_atomically;
 pub use datatype::{ByteOrder, Datatype};
 pub use error::{ReadError, ReadErrorKind, WriteError, WriteErrorKind};
 pub use grid::GridHeader;
-pub use image::{HeaderInfo, Labels, Scan, inspect, read_labels, read_scan, write_labels, write_scan};
+pub use image::{
+    HeaderInfo, Labels, Scan, inspect, read_labels, read_labels_truncated, read_scan, write_labels, write_scan,
+};
 pub use nifti::forms::AffineSource;
 pub use warning::Warning;

@@ -29,18 +29,19 @@ impl Overlap {
         reference: ArrayView3<'_, u8>,
         belongs: impl Fn(u8) -> bool,
     ) -> Result<Self, ShapeMismatch> {
-        if prediction.dim() != reference.dim() {
-            let shape = |a: &ArrayView3<'_, u8>| [a.dim().0, a.dim().1, a.dim().2];
-            return Err(ShapeMismatch { prediction: shape(&prediction), reference: shape(&reference) });
-        }
+        check_shapes(&prediction, &reference)?;
         let mut overlap = Self::default();
         for (&p, &r) in prediction.iter().zip(reference.iter()) {
-            let (p, r) = (belongs(p), belongs(r));
-            overlap.predicted += u64::from(p);
-            overlap.reference += u64::from(r);
-            overlap.shared += u64::from(p && r);
+            overlap.add(belongs(p), belongs(r));
         }
         Ok(overlap)
+    }
+
+    /// Counts one more voxel, which belongs to the prediction and to the reference or does not.
+    pub(crate) fn add(&mut self, predicted: bool, referred: bool) {
+        self.predicted += u64::from(predicted);
+        self.reference += u64::from(referred);
+        self.shared += u64::from(predicted && referred);
     }
 
     /// The liver: labels 1 and above, since tumours are part of it.
@@ -67,6 +68,29 @@ impl Overlap {
         }
     }
 
+    /// Jaccard coefficient or intersection over union, |P∩R| / |P∪R|, 0..1; 1 when both masks are empty.
+    pub fn jaccard(&self) -> f64 {
+        match self.predicted + self.reference - self.shared {
+            0 => 1.0,
+            union => self.shared as f64 / union as f64,
+        }
+    }
+
+    /// Volumetric overlap error, 1 − Jaccard, 0..1; 0 when both masks are empty.
+    pub fn voe(&self) -> f64 {
+        1.0 - self.jaccard()
+    }
+
+    /// Relative volume difference, (|P| − |R|) / |R|, −1 and above; `None` when the reference is empty.
+    pub fn rvd(&self) -> Option<f64> {
+        (self.reference > 0).then(|| (self.predicted as f64 - self.reference as f64) / self.reference as f64)
+    }
+
+    /// Whether neither mask has a voxel.
+    pub fn is_empty(&self) -> bool {
+        self.predicted + self.reference == 0
+    }
+
     /// The counts of two cases together, for a Dice over all voxels of all cases (Dice global).
     pub fn merged(self, other: Self) -> Self {
         Self {
@@ -75,6 +99,16 @@ impl Overlap {
             shared: self.shared + other.shared,
         }
     }
+}
+
+/// Checks that two arrays have one shape.
+pub(crate) fn check_shapes<T>(
+    prediction: &ArrayView3<'_, T>,
+    reference: &ArrayView3<'_, T>,
+) -> Result<(), ShapeMismatch> {
+    let shape = |array: &ArrayView3<'_, T>| [array.dim().0, array.dim().1, array.dim().2];
+    let (prediction, reference) = (shape(prediction), shape(reference));
+    if prediction == reference { Ok(()) } else { Err(ShapeMismatch { prediction, reference }) }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Lesions: the connected tumours of a label volume, measured.
 
-use hepar_volume::{Connectivity, Geometry, Millimetres, Reorientation, Volume, VoxelBox, components};
+use hepar_volume::{
+    Connectivity, Geometry, Line, Millimetres, Plane, Reorientation, RowSpan, Volume, VoxelBox, components, longest,
+    perpendicular,
+};
 
-use crate::diameters::{Line, Plane, RowSpan, longest, perpendicular};
 use crate::error::{GridMismatch, check_same_grid};
 use crate::intensity::Intensity;
 

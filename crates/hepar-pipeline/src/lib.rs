@@ -16,7 +16,6 @@
 
 pub mod case;
 mod cut;
-mod diameters;
 mod error;
 pub mod findings;
 pub mod frame;

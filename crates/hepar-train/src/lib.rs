@@ -33,4 +33,4 @@ pub use dataset::{Case, PatientId, Source, discover};
 pub use error::{DataError, TrainError};
 pub use export::{ExportedStage, export_stage};
 pub use run::{Control, Summary, train};
-pub use split::{LeftOut, Split};
+pub use split::{LeftOut, Split, fold_of};

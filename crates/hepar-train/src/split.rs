@@ -119,7 +119,7 @@ fn reason_against(case: &Case, config: &TrainConfig, excluded: &BTreeSet<Patient
 /// Patients of LiTS are dealt to the folds in turn, by the number of their first volume: any run of numbers is spread
 /// evenly, and so are the data sets that LiTS put together one after the other. Other patients go by a hash of their
 /// names.
-fn fold_of(patient: &PatientId, folds: usize) -> usize {
+pub fn fold_of(patient: &PatientId, folds: usize) -> usize {
     // A configuration with 0 folds does not pass its check.
     let folds = folds.max(1);
     match patient.lits_volume() {

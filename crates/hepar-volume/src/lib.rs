@@ -9,6 +9,7 @@
 
 mod boxes;
 mod components;
+mod diameters;
 mod geometry;
 mod holes;
 mod index_map;
@@ -19,6 +20,7 @@ mod volume;
 
 pub use boxes::{Margin, Reach, VoxelBox};
 pub use components::{Components, components, largest_component};
+pub use diameters::{Line, Plane, RowSpan, longest, perpendicular};
 pub use geometry::{Geometry, GeometryError, Millimetres};
 pub use holes::fill_holes;
 pub use orientation::{Reorientation, orientation_code};

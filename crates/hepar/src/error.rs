@@ -113,6 +113,9 @@ pub enum ErrorKind {
         /// What is wrong with it.
         problem: String,
     },
+    /// An experiment makes no sense.
+    #[error("plan the experiment: {0}")]
+    Experiment(String),
     /// The user interrupted.
     #[error("finish: interrupted")]
     Interrupted,
@@ -152,9 +155,9 @@ impl Error {
             Kind::Export { .. } | Kind::Card { .. } | Kind::Import(_) => exit::INPUT,
             Kind::Model(_) => exit::MODEL,
             Kind::Prepare(error) | Kind::Segment { source: error, .. } => of_pipeline(error),
-            Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } => exit::USAGE,
             #[cfg(feature = "onnxruntime")]
             Kind::OnnxRuntime(_) => exit::USAGE,
+            Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } | Kind::Experiment(_) => exit::USAGE,
             Kind::Output(_) => exit::OUTPUT,
             Kind::Network(error) => error.exit_code(),
             Kind::Train { source, .. } => of_training(source),

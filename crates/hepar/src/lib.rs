@@ -23,6 +23,7 @@
 //! - [`engine`]: what runs the networks;
 //! - [`output`], [`manifest`]: what is written where, and when it may be;
 //! - [`evaluate`]: labels against a reference;
+//! - [`experiment`]: the article's tables over a data set;
 //! - [`info`], [`phantom`], [`network`], [`assemble`], [`export`], [`import`]: the smaller jobs;
 //! - [`exit`]: what the program's exit codes mean.
 
@@ -36,6 +37,7 @@ pub mod engine;
 mod error;
 pub mod evaluate;
 pub mod exit;
+pub mod experiment;
 pub mod export;
 mod hash;
 pub mod import;

@@ -33,7 +33,12 @@ pub(crate) fn read_scan(path: &Path) -> Result<Scan, ReadError> {
 
 /// See [`crate::read_labels`].
 pub(crate) fn read_labels(path: &Path) -> Result<Labels, ReadError> {
-    labels(path).map_err(|kind| ReadError::new(path, kind))
+    labels(path, label).map_err(|kind| ReadError::new(path, kind))
+}
+
+/// See [`crate::read_labels_truncated`].
+pub(crate) fn read_labels_truncated(path: &Path) -> Result<Labels, ReadError> {
+    labels(path, truncated).map_err(|kind| ReadError::new(path, kind))
 }
 
 /// See [`crate::inspect`].
@@ -53,10 +58,18 @@ fn scan(path: &Path) -> Result<Scan, ReadErrorKind> {
     Ok(Scan { volume: volume(intensities, grid.geometry())?, grid, warnings })
 }
 
-fn labels(path: &Path) -> Result<Labels, ReadErrorKind> {
+fn labels(path: &Path, label: fn(f64) -> Option<u8>) -> Result<Labels, ReadErrorKind> {
     let Opened { header, voxels: source, .. } = open(path)?;
     let (mut voxels, grid, warnings) = prepare(header, source)?;
     let mut labels: Vec<u8> = reserve(voxels.total())?;
+    if voxels.are_plain_bytes() {
+        // Most label volumes are, and need no detour through floats. Every byte is a label.
+        let of_byte: [u8; 256] = std::array::from_fn(|byte| label(byte as f64).unwrap_or_default());
+        while let Some(bytes) = voxels.next_bytes()? {
+            labels.extend(bytes.iter().map(|&byte| of_byte[usize::from(byte)]));
+        }
+        return Ok(Labels { volume: volume(labels, grid.geometry())?, grid, warnings });
+    }
     loop {
         let start = voxels.done();
         let Some(chunk) = voxels.next_chunk()? else { break };
@@ -74,6 +87,12 @@ fn labels(path: &Path) -> Result<Labels, ReadErrorKind> {
 fn label(value: f64) -> Option<u8> {
     let whole = value.round();
     ((0.0..=255.0).contains(&whole) && (value - whole).abs() <= WHOLE).then_some(whole as u8)
+}
+
+/// The label that a number becomes when it is cut to 8 bits with a sign; none for what is not finite.
+fn truncated(value: f64) -> Option<u8> {
+    // The casts cut off the fraction, then all but the lowest 8 bits, which are meant.
+    value.is_finite().then(|| (value as i64 as i8).max(0) as u8)
 }
 
 fn info(path: &Path) -> Result<HeaderInfo, ReadErrorKind> {

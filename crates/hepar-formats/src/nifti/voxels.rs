@@ -45,6 +45,32 @@ impl Voxels {
     /// # Errors
     /// When the file ends too early or its compression is damaged.
     pub(crate) fn next_chunk(&mut self) -> Result<Option<&[f64]>, ReadErrorKind> {
+        let Some(voxels) = self.read_chunk()? else { return Ok(None) };
+        let width = self.bytes.len() / CHUNK;
+        let wanted = &self.bytes[..voxels * width];
+        self.values.clear();
+        self.datatype.decode(self.order, wanted, &mut self.values);
+        if let Some((slope, intercept)) = self.scaling {
+            self.values.iter_mut().for_each(|v| *v = *v * slope + intercept);
+        }
+        Ok(Some(&self.values))
+    }
+
+    /// Whether the voxels are bytes whose numbers are meant as they are.
+    pub(crate) fn are_plain_bytes(&self) -> bool {
+        self.datatype == Datatype::U8 && self.scaling.is_none()
+    }
+
+    /// As [`Voxels::next_chunk`], for voxels that are plain bytes.
+    ///
+    /// # Errors
+    /// As [`Voxels::next_chunk`].
+    pub(crate) fn next_bytes(&mut self) -> Result<Option<&[u8]>, ReadErrorKind> {
+        Ok(self.read_chunk()?.map(|voxels| &self.bytes[..voxels]))
+    }
+
+    /// Reads the bytes of the next voxels and gives their number; `None` after the last.
+    fn read_chunk(&mut self) -> Result<Option<usize>, ReadErrorKind> {
         if self.done == self.total {
             self.source.verify_end()?;
             return Ok(None);
@@ -57,13 +83,8 @@ impl Voxels {
             let held = self.done + (read / width) as u64;
             return Err(ReadErrorKind::Truncated { claimed: self.total, held });
         }
-        self.values.clear();
-        self.datatype.decode(self.order, wanted, &mut self.values);
-        if let Some((slope, intercept)) = self.scaling {
-            self.values.iter_mut().for_each(|v| *v = *v * slope + intercept);
-        }
         self.done += voxels as u64;
-        Ok(Some(&self.values))
+        Ok(Some(voxels))
     }
 }
 

@@ -3,6 +3,7 @@
 mod demo;
 mod engine;
 mod evaluate;
+mod experiment;
 mod info;
 mod model;
 mod phantom;
@@ -46,7 +47,8 @@ enum Command {
     Segment(segment::Arguments),
     Demo(demo::Arguments),
     Info(info::Arguments),
-    Evaluate(evaluate::Arguments),
+    Evaluate(Box<evaluate::Arguments>),
+    Experiment(experiment::Arguments),
     Phantom(phantom::Arguments),
     Train(train::Arguments),
     Model(model::Arguments),
@@ -70,6 +72,7 @@ impl Cli {
             Command::Demo(arguments) => arguments.run(),
             Command::Info(arguments) => arguments.run(),
             Command::Evaluate(arguments) => arguments.run(),
+            Command::Experiment(arguments) => arguments.run(),
             Command::Phantom(arguments) => arguments.run(),
             Command::Train(arguments) => arguments.run(),
             Command::Model(arguments) => arguments.run(),

@@ -129,7 +129,7 @@ fn cases(folder: &Path) -> Result<BTreeMap<String, PathBuf>, EvaluateError> {
 }
 
 /// The label volume of a result's folder, or the path itself.
-fn result_file(path: &Path) -> PathBuf {
+pub(super) fn result_file(path: &Path) -> PathBuf {
     let labels = path.join(LABELS_FILE);
     if labels.is_file() { labels } else { path.to_owned() }
 }

@@ -5,6 +5,7 @@ mod determinism;
 mod engine;
 mod errors;
 mod evaluate;
+mod experiment;
 mod files;
 mod info;
 mod interrupt;

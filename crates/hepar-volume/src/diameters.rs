@@ -3,24 +3,28 @@
 //! The long axis joins the two outer corners of voxels that are furthest apart; the short axis is the longest stretch
 //! perpendicular to it within the outline that a tight band around the corners would have (their convex hull).
 
-use hepar_volume::Geometry;
+use crate::geometry::Geometry;
 
 /// The voxels of a lesion in one row of a slice: from `first` to `last` along i, and perhaps some between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RowSpan {
-    pub(crate) k: usize,
-    pub(crate) j: usize,
-    pub(crate) first: usize,
-    pub(crate) last: usize,
+pub struct RowSpan {
+    /// The slice.
+    pub k: usize,
+    /// The row in the slice.
+    pub j: usize,
+    /// The first voxel along i.
+    pub first: usize,
+    /// The last voxel along i, not before the first.
+    pub last: usize,
 }
 
 /// A straight line in a slice: its ends `[x, y]` in millimetres, see [`Plane`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Line(pub(crate) [[f64; 2]; 2]);
+pub struct Line(pub [[f64; 2]; 2]);
 
 /// Millimetres within the slices of a grid: x along i, y perpendicular to it on the side of j.
 #[derive(Debug, Clone)]
-pub(crate) struct Plane {
+pub struct Plane {
     /// RAS+ unit vectors of x and y.
     axes: [[f64; 3]; 2],
     /// A step along `[j, i]`, in `[x, y]`.
@@ -28,14 +32,16 @@ pub(crate) struct Plane {
 }
 
 impl Line {
-    pub(crate) fn length(&self) -> f64 {
+    /// Its length in millimetres.
+    pub fn length(&self) -> f64 {
         let [a, b] = self.0;
         (a[0] - b[0]).hypot(a[1] - b[1])
     }
 }
 
 impl Plane {
-    pub(crate) fn of(geometry: &Geometry) -> Self {
+    /// The plane of the slices of a grid, which are those along k.
+    pub fn of(geometry: &Geometry) -> Self {
         let ([_, dj, di], [_, sj, si]) = (geometry.directions(), geometry.spacing());
         let dot = |a: [f64; 3], b: [f64; 3]| (0..3).map(|axis| a[axis] * b[axis]).sum::<f64>();
         let along = dot(dj, di);
@@ -46,7 +52,7 @@ impl Plane {
     }
 
     /// RAS+ displacement of `[x, y]` from the centre of the slice's first voxel.
-    pub(crate) fn displacement(&self, [x, y]: [f64; 2]) -> [f64; 3] {
+    pub fn displacement(&self, [x, y]: [f64; 2]) -> [f64; 3] {
         std::array::from_fn(|axis| x * self.axes[0][axis] + y * self.axes[1][axis])
     }
 
@@ -59,7 +65,7 @@ impl Plane {
     /// The corners of the convex hull of the voxels in rows of one slice, in order around it.
     ///
     /// The hull is found among whole numbers, exactly; it is the same in millimetres, which are linear in them.
-    pub(crate) fn outline(&self, rows: &[RowSpan]) -> Vec<[f64; 2]> {
+    pub fn outline(&self, rows: &[RowSpan]) -> Vec<[f64; 2]> {
         let corners = rows.iter().flat_map(|row| {
             let (j, first, after) = (row.j as i64, row.first as i64, row.last as i64 + 1);
             [[j, first], [j, after], [j + 1, first], [j + 1, after]]
@@ -69,7 +75,7 @@ impl Plane {
 }
 
 /// The two points of an `outline` that are furthest apart; of equal pairs the first.
-pub(crate) fn longest(outline: &[[f64; 2]]) -> Line {
+pub fn longest(outline: &[[f64; 2]]) -> Line {
     let mut line = Line([[0.0; 2]; 2]);
     for (n, &a) in outline.iter().enumerate() {
         for &b in &outline[n + 1..] {
@@ -82,7 +88,7 @@ pub(crate) fn longest(outline: &[[f64; 2]]) -> Line {
 }
 
 /// The longest stretch within a convex `outline` that is perpendicular to `line`.
-pub(crate) fn perpendicular(outline: &[[f64; 2]], line: &Line) -> Line {
+pub fn perpendicular(outline: &[[f64; 2]], line: &Line) -> Line {
     let [from, to] = line.0;
     let length = line.length().max(f64::MIN_POSITIVE);
     let along = [(to[0] - from[0]) / length, (to[1] - from[1]) / length];

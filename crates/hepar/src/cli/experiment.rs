@@ -1,0 +1,97 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use hepar::experiment::{Experiment, ExperimentCase, Question};
+use hepar::watch::Terminal;
+use hepar::{Error, exit, open_model, sentence};
+
+use super::{Failure, interrupt, print};
+
+const NOTES: &str = "\
+Scans and labels are found as in training: NAME_ct.nii.gz with NAME_label.nii.gz, volume-N with
+segmentation-N, imagesTr with labelsTr. Results of scans that the same model made already are kept,
+so an experiment that was interrupted goes on. OUT gets cases/, scores-hepar.json,
+scores-lits-2017.json and tables.md.
+
+Examples:
+  hepar experiment generalisation --data 3dircadb --model my-model
+  hepar experiment lits --data lits --folds 5 --model fold0 --model fold1 --model fold2 \\
+    --model fold3 --model fold4";
+
+/// Segment and score a data set, and write the article's tables
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    question: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// A model on another data set than it was trained on
+    #[command(after_help = NOTES)]
+    Generalisation(Common),
+    /// Models on the folds of LiTS that they were not trained on
+    #[command(after_help = NOTES)]
+    Lits {
+        #[command(flatten)]
+        common: Common,
+        /// Number of folds, as in training
+        #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        folds: u16,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Folder with scans and labels; several may be given
+    #[arg(long, value_name = "DIR", required = true)]
+    data: Vec<PathBuf>,
+    /// Folder of the model; for folds one, or one for each in their order [default: the one in the program]
+    #[arg(long, value_name = "DIR")]
+    model: Vec<PathBuf>,
+    /// Folder for results and tables
+    #[arg(short, long, value_name = "DIR", default_value = "experiment-hepar")]
+    output: PathBuf,
+    /// Replace the tables of an earlier experiment
+    #[arg(long)]
+    force: bool,
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Arguments {
+    pub fn run(self) -> Result<u8, Failure> {
+        match self.question {
+            What::Generalisation(common) => common.run(Question::Generalisation),
+            What::Lits { common, folds } => common.run(Question::Lits { folds: usize::from(folds) }),
+        }
+    }
+}
+
+impl Common {
+    fn run(self, question: Question) -> Result<u8, Failure> {
+        let experiment = Experiment::plan(question, &self.data, self.model.len().max(1), &self.output, self.force)?;
+        let models = if self.model.is_empty() {
+            vec![open_model(None)?]
+        } else {
+            self.model.iter().map(|folder| open_model(Some(folder))).collect::<Result<_, _>>()?
+        };
+        let terminal = Terminal::new(interrupt()?, self.quiet);
+        let mut report = |case: &ExperimentCase, result: Result<(), &Error>| {
+            terminal.clear();
+            terminal.say(&match result {
+                Ok(()) => format!("{}: segmented", case.planned.name),
+                Err(error) => format!("hepar: failed to {}", sentence(error)),
+            });
+        };
+        let outcome = experiment.run(&models, &terminal, &mut report);
+        terminal.clear();
+        let outcome = outcome?;
+        let tables = std::fs::read_to_string(experiment.tables_file()).unwrap_or_default();
+        print(tables)?;
+        let complete = outcome.failed.is_empty() && outcome.evaluations.iter().all(|e| e.is_complete());
+        Ok(if complete { exit::DONE } else { exit::SOME_FAILED })
+    }
+}

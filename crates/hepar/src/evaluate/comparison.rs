@@ -1,0 +1,122 @@
+//! Whether one prediction is better than another.
+
+use std::path::{Path, PathBuf};
+
+use hepar_metrics::statistics::{SignedRank, signed_rank};
+use hepar_metrics::{Figure, Fold};
+
+use crate::evaluate::{CaseScores, Evaluation};
+
+/// Two predictions of the same cases, figure by figure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// Where the other prediction is.
+    pub other: PathBuf,
+    /// The figures that both have for at least one case.
+    pub figures: Vec<Compared>,
+}
+
+/// One figure of two predictions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compared {
+    /// Its place in the JSON layout.
+    pub path: &'static str,
+    /// Cases for which both are defined.
+    pub cases: usize,
+    /// Mean over these of the prediction.
+    pub mean: f64,
+    /// Mean over these of the other prediction.
+    pub other_mean: f64,
+    /// Wilcoxon's signed-rank test of the differences, prediction less other.
+    pub test: SignedRank,
+    /// Whether the prediction's mean is the better one; `None` when they are equal or neither direction is better.
+    pub better: Option<bool>,
+}
+
+impl Compared {
+    /// The prediction's mean less the other's.
+    pub fn difference(&self) -> f64 {
+        self.mean - self.other_mean
+    }
+}
+
+/// Compares two predictions over the cases, by name, that both have scores for.
+///
+/// Every figure that is defined per case is tested by Wilcoxon's signed-rank test, two-sided; nothing is done about
+/// there being many.
+pub fn compare(evaluation: &Evaluation, other: &Evaluation, path: &Path) -> Comparison {
+    let partner = |name: &str| other.scored().find(|(pair, _)| pair.case == name).map(|(_, scores)| scores);
+    let pairs: Vec<(&CaseScores, &CaseScores)> =
+        evaluation.scored().filter_map(|(pair, scores)| Some((scores, partner(&pair.case)?))).collect();
+    let count = pairs.first().map_or(0, |(scores, _)| scores.figures.len());
+    let figures = (0..count).filter_map(|n| compare_figure(&pairs, n)).collect();
+    Comparison { other: path.to_owned(), figures }
+}
+
+fn compare_figure(pairs: &[(&CaseScores, &CaseScores)], n: usize) -> Option<Compared> {
+    let first = pairs.first()?.0.figures[n];
+    if !is_quality(&first) {
+        return None;
+    }
+    let values: Vec<(f64, f64)> =
+        pairs.iter().filter_map(|(a, b)| Some((a.figures[n].value()?, b.figures[n].value()?))).collect();
+    if values.is_empty() {
+        return None;
+    }
+    let mean = |value: fn(&(f64, f64)) -> f64| values.iter().map(value).sum::<f64>() / values.len() as f64;
+    let (ours, theirs) = (mean(|v| v.0), mean(|v| v.1));
+    let differences: Vec<f64> = values.iter().map(|(a, b)| a - b).collect();
+    let better = match better_is_greater(first.path) {
+        Some(greater) if ours != theirs => Some((ours > theirs) == greater),
+        None if ours.abs() != theirs.abs() => Some(ours.abs() < theirs.abs()),
+        _ => None,
+    };
+    let test = signed_rank(&differences);
+    Some(Compared { path: first.path, cases: values.len(), mean: ours, other_mean: theirs, test, better })
+}
+
+/// Whether a figure says how good a prediction is, of a case.
+fn is_quality(figure: &Figure) -> bool {
+    let name = figure.path.rsplit('/').next().unwrap_or_default();
+    let describes = matches!(name, "predicted_ml" | "reference_ml" | "prediction" | "reference");
+    let counts = figure.fold == Fold::Sum && !matches!(name, "tp" | "fp" | "fn");
+    figure.is_of_case() && !describes && !counts
+}
+
+/// Whether greater values are better, lower ones, or (`None`) those nearer to 0.
+fn better_is_greater(path: &str) -> Option<bool> {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    match name {
+        "rvd" | "difference_ml" | "difference" => None,
+        "voe" | "assd" | "rmsd" | "msd" | "hd95" | "fp" | "fn" | "error" => Some(false),
+        _ => Some(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::{Evaluated, Pair, Protocol};
+
+    fn evaluation(values: &[(&str, f64, Option<f64>)]) -> Evaluation {
+        let case = |&(name, dice, rvd): &(&str, f64, Option<f64>)| {
+            let figures = vec![Figure::per_case("liver/dice", dice), Figure::per_case("liver/rvd", rvd)];
+            let pair = Pair { case: name.to_owned(), prediction: "p".into(), reference: "r".into() };
+            let scores = CaseScores { figures, details: None, overlays: Vec::new(), notes: Vec::new() };
+            Evaluated { pair, scores: Ok(scores) }
+        };
+        Evaluation { protocol: Protocol::Hepar, cases: values.iter().map(case).collect(), unpaired: Vec::new() }
+    }
+
+    #[test]
+    fn only_what_both_have_is_compared() {
+        let ours = evaluation(&[("a", 0.9, Some(-0.5)), ("b", 0.8, None), ("c", 0.1, Some(9.0))]);
+        let theirs = evaluation(&[("a", 0.7, Some(0.1)), ("b", 0.7, Some(0.0)), ("d", 1.0, None)]);
+        let comparison = compare(&ours, &theirs, Path::new("x"));
+        let [dice, rvd] = comparison.figures[..] else { panic!("{comparison:?}") };
+        assert_eq!((dice.cases, dice.better, dice.test.count), (2, Some(true), 2));
+        assert!((dice.mean - 0.85).abs() < 1e-12 && (dice.difference() - 0.15).abs() < 1e-12);
+        // Nearer to 0 is better.
+        assert_eq!((rvd.cases, rvd.better), (1, Some(false)));
+    }
+}

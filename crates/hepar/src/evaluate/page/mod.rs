@@ -1,0 +1,236 @@
+//! An evaluation as one HTML page that needs no other file.
+
+mod charts;
+mod picture;
+
+use std::fmt::{Display, Write};
+
+use hepar_metrics::Fold;
+use hepar_metrics::statistics::Bootstrap;
+
+use crate::evaluate::{CaseScores, Comparison, Evaluation, Pair, Protocol, Total};
+
+/// Cases whose slices are shown.
+const SHOWN: usize = 12;
+
+const STYLE: &str = "\
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24;background:#fff}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
+th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #d8dde3}th:first-child,td:first-child{text-align:left}\
+th{border-bottom:2px solid #8b949e}.wide{overflow-x:auto}svg text{font:12px system-ui,sans-serif;fill:#1b1f24}\
+.charts,.pictures{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0}figcaption{font-size:13px;color:#57606a}\
+.key i{display:inline-block;width:.9em;height:.9em;margin:0 .3em 0 1em;vertical-align:-.1em}li{margin:.2rem 0}";
+
+/// The page: figures of all cases with their intervals, charts, what another prediction comes to, and every case, the
+/// worst first, with the slices where prediction and reference differ most if the evaluation kept them.
+///
+/// Names are escaped; the page loads nothing.
+pub fn as_page(evaluation: &Evaluation, bootstrap: &Bootstrap, comparison: Option<&Comparison>) -> String {
+    let totals = evaluation.totals(bootstrap);
+    let cases = worst_first(evaluation);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width\"><title>Evaluation</title><style>{STYLE}</style></head><body>\n\
+         <h1>Evaluation of {} {}</h1>\n<p>Protocol {}. Intervals are 95 % by drawing cases {} times.</p>\n",
+        cases.len(),
+        if cases.len() == 1 { "case" } else { "cases" },
+        evaluation.protocol,
+        bootstrap.resamples,
+    );
+    page.push_str(&problems(evaluation));
+    page.push_str(&all_cases(&totals));
+    if let Some(comparison) = comparison {
+        page.push_str(&compared(comparison));
+    }
+    page.push_str(&diagrams(&cases));
+    page.push_str(&every_case(evaluation.protocol, &cases));
+    page.push_str(&pictures(&cases));
+    page.push_str("</body></html>\n");
+    page
+}
+
+/// Text as it stands between tags or in quoted attributes.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// A table; the cells are HTML already.
+fn table<T: Display>(header: &[&str], rows: impl IntoIterator<Item = Vec<T>>) -> String {
+    let mut text = "<div class=\"wide\"><table><tr>".to_owned();
+    // Writing to a string cannot fail.
+    header.iter().for_each(|title| {
+        let _ = write!(text, "<th>{title}</th>");
+    });
+    text.push_str("</tr>\n");
+    for row in rows {
+        text.push_str("<tr>");
+        row.iter().for_each(|cell| {
+            let _ = write!(text, "<td>{cell}</td>");
+        });
+        text.push_str("</tr>\n");
+    }
+    text + "</table></div>\n"
+}
+
+fn number(value: Option<f64>, decimals: usize) -> String {
+    value.map_or("–".to_owned(), |value| format!("{:.decimals$}", if value == 0.0 { 0.0 } else { value }))
+}
+
+/// The scored cases; those with the lowest Dice of liver and lesions together come first.
+fn worst_first(evaluation: &Evaluation) -> Vec<(&Pair, &CaseScores)> {
+    let mut cases: Vec<_> = evaluation.scored().collect();
+    let quality = |scores: &CaseScores| {
+        ["liver/dice", "lesion/dice_per_case"].iter().filter_map(|path| scores.value(path)).sum::<f64>()
+    };
+    cases.sort_by(|(_, a), (_, b)| quality(a).total_cmp(&quality(b)));
+    cases
+}
+
+fn problems(evaluation: &Evaluation) -> String {
+    let notes =
+        evaluation.scored().flat_map(|(pair, scores)| scores.notes.iter().map(move |n| format!("{}: {n}", pair.case)));
+    let all: Vec<String> = evaluation.problems().into_iter().chain(notes).collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let items: String = all.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
+    format!("<h2>What is odd</h2>\n<ul>\n{items}</ul>\n")
+}
+
+fn all_cases(totals: &[Total]) -> String {
+    let rows = totals.iter().map(|total| {
+        let decimals = if total.figure.fold == Fold::Sum { 0 } else { 3 };
+        let interval = total.interval.map_or(String::new(), |i| format!("{:.3} – {:.3}", i.low, i.high));
+        vec![total.figure.path.to_owned(), number(total.figure.value(), decimals), interval]
+    });
+    format!(
+        "<h2>All cases</h2>\n<details open><summary>Figures</summary>{}</details>\n",
+        table(&["figure", "value", "95 %"], rows)
+    )
+}
+
+fn compared(comparison: &Comparison) -> String {
+    let rows = comparison.figures.iter().map(|c| {
+        let better = c.better.map_or("", |better| if better { "this" } else { "other" });
+        vec![
+            c.path.to_owned(),
+            c.cases.to_string(),
+            format!("{:.3}", c.mean),
+            format!("{:.3}", c.other_mean),
+            format!("{:+.3}", c.difference()),
+            format!("{:.4}", c.test.p),
+            better.to_owned(),
+        ]
+    });
+    let header = ["figure", "cases", "this", "other", "difference", "p", "better"];
+    let other = escaped(&comparison.other.display().to_string());
+    format!("<h2>Compared with {other}</h2>\n<p>Wilcoxon's signed-rank test, two-sided.</p>\n{}", table(&header, rows))
+}
+
+fn diagrams(cases: &[(&Pair, &CaseScores)]) -> String {
+    let values = |path: &str| -> Vec<f64> { cases.iter().filter_map(|(_, scores)| scores.value(path)).collect() };
+    let shares = [("liver", values("liver/dice")), ("lesions", values("lesion/dice_per_case"))];
+    let distances = [("ASSD", values("liver/assd")), ("RMSD", values("liver/rmsd"))];
+    let mut charts = charts::box_plot("Dice per case", &shares, Some((0.0, 1.0)));
+    charts.push_str(&charts::box_plot("Liver, surface distances, mm", &distances, None));
+    for (title, object) in [("Liver volume, ml", "liver"), ("Tumour volume, ml", "tumour")] {
+        let both = |scores: &CaseScores| {
+            let volume = |side: &str| scores.value(&format!("{object}/{side}"));
+            Some((volume("predicted_ml")?, volume("reference_ml")?))
+        };
+        let points: Vec<(String, f64, f64)> = cases
+            .iter()
+            .filter_map(|(pair, scores)| {
+                both(scores).map(|(predicted, reference)| (pair.case.clone(), predicted, reference))
+            })
+            .collect();
+        charts.push_str(&charts::bland_altman(title, &points));
+    }
+    format!("<h2>Charts</h2>\n<div class=\"charts\">\n{charts}</div>\n")
+}
+
+fn every_case(protocol: Protocol, cases: &[(&Pair, &CaseScores)]) -> String {
+    let columns = [
+        ("liver Dice", "liver/dice", 3),
+        ("VOE", "liver/voe", 3),
+        ("RVD", "liver/rvd", 3),
+        ("ASSD mm", "liver/assd", 2),
+        ("MSD mm", "liver/msd", 1),
+        ("lesion Dice", "lesion/dice_per_case", 3),
+        ("TP", "detection/0.5/tp", 0),
+        ("FP", "detection/0.5/fp", 0),
+        ("FN", "detection/0.5/fn", 0),
+        match protocol {
+            Protocol::Hepar => ("burden error", "burden/error", 4),
+            Protocol::Lits2017 => ("burden difference", "burden/difference", 4),
+        },
+    ];
+    let rows = cases.iter().map(|(pair, scores)| {
+        let cells = columns.iter().map(|(_, path, decimals)| number(scores.value(path), *decimals));
+        std::iter::once(escaped(&pair.case)).chain(cells).collect()
+    });
+    let header: Vec<&str> = std::iter::once("case").chain(columns.iter().map(|(title, ..)| *title)).collect();
+    format!("<h2>Every case, the worst first</h2>\n<p>Lesions found at an IoU above 0.5.</p>\n{}", table(&header, rows))
+}
+
+fn pictures(cases: &[(&Pair, &CaseScores)]) -> String {
+    let figure = |(pair, scores): &(&Pair, &CaseScores)| -> String {
+        let name = escaped(&pair.case);
+        scores.overlays.iter().map(|overlay| picture::figure(&name, overlay)).collect()
+    };
+    let figures: String = cases.iter().take(SHOWN).map(figure).collect();
+    if figures.is_empty() {
+        return String::new();
+    }
+    format!("<h2>Where they differ most</h2>\n{}<div class=\"pictures\">\n{figures}</div>\n", picture::key())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Evaluated;
+    use hepar_metrics::Figure;
+
+    fn evaluation() -> Evaluation {
+        let case = |name: &str, dice: f64| {
+            let figures = vec![
+                Figure::per_case("liver/dice", dice),
+                Figure::per_case("liver/predicted_ml", 1500.0 * dice),
+                Figure::per_case("liver/reference_ml", 1500.0),
+                Figure::per_case("lesion/dice_per_case", 0.5),
+            ];
+            let pair = Pair { case: name.to_owned(), prediction: "p".into(), reference: "r".into() };
+            let notes = vec!["no liver".to_owned()];
+            Evaluated { pair, scores: Ok(CaseScores { figures, details: None, overlays: Vec::new(), notes }) }
+        };
+        let cases = vec![case("good", 0.9), case("<b>&bad", 0.2)];
+        Evaluation { protocol: Protocol::Hepar, cases, unpaired: Vec::new() }
+    }
+
+    #[test]
+    fn the_worst_case_comes_first_and_names_are_escaped() {
+        let page = as_page(&evaluation(), &Bootstrap::default(), None);
+        assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&amp;bad: no liver"));
+        let table = &page[page.find("Every case").unwrap()..];
+        assert!(table.find("&lt;b&gt;").unwrap() < table.find("good").unwrap());
+        assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+        assert!(!page.contains("NaN") && !page.contains("inf"));
+    }
+
+    #[test]
+    fn without_cases_there_is_a_page_too() {
+        let nothing = Evaluation { protocol: Protocol::Hepar, cases: Vec::new(), unpaired: Vec::new() };
+        assert!(as_page(&nothing, &Bootstrap::default(), None).contains("0 cases"));
+    }
+}

@@ -1,0 +1,275 @@
+//! The article's experiments: a data set segmented and scored as a whole.
+//!
+//! [`Experiment::plan`] finds the cases and where the results go, [`Experiment::run`] segments and scores them by both
+//! protocols, and [`tables`] puts the figures beside those of the article.
+
+mod article;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hepar_metrics::statistics::Bootstrap;
+use hepar_model::bundle::Bundle;
+use hepar_train::{PatientId, Source, TrainError, discover, fold_of};
+
+use crate::cohort::PlannedCase;
+use crate::error::{Error, ErrorKind, sentence};
+use crate::evaluate::{self, Evaluation, Pair, Pairing, Protocol, as_json, evaluate_pairs};
+use crate::manifest::{MANIFEST_FILE, ModelIdentity};
+use crate::output::{Destination, LABELS_FILE, OutputError, OutputErrorKind, ResultFolder, write_file};
+use crate::segment::{Options, Segmenter};
+use crate::watch::Listener;
+
+pub use tables::tables;
+
+/// Name of the tables in the experiment's folder.
+pub const TABLES_FILE: &str = "tables.md";
+
+/// How the first line of the tables begins: by it they are known to be hepar's.
+const TABLES_TITLE: &str = "# hepar experiment ";
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// How a model does on another data set than it was trained on; the article: LiTS → 3D-IRCADb.
+    Generalisation,
+    /// How models do on the folds of the data set that they were not trained on; the article: LiTS.
+    Lits {
+        /// Number of folds, as in training.
+        folds: usize,
+    },
+}
+
+/// A case of an experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExperimentCase {
+    /// The scan and where its result goes.
+    pub planned: PlannedCase,
+    /// File of the reference.
+    pub labels: PathBuf,
+    /// Whom it shows.
+    pub patient: PatientId,
+    /// Its fold, below the number of folds; 0 without folds.
+    pub fold: usize,
+}
+
+/// An experiment whose results can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Experiment {
+    /// What is shown.
+    pub question: Question,
+    /// The cases by fold, then by name.
+    pub cases: Vec<ExperimentCase>,
+    output: PathBuf,
+}
+
+/// What came of an experiment.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The scores by hepar's protocol and by that of the challenge.
+    pub evaluations: [Evaluation; 2],
+    /// The models: name, version, and what their cards say of their training.
+    pub models: Vec<ModelNote>,
+    /// Scans that were not segmented, by case, and why.
+    pub failed: BTreeMap<String, String>,
+}
+
+/// What a model says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelNote {
+    /// Name, version and the hash of the weights.
+    pub identity: ModelIdentity,
+    /// Patients and data sets that it was trained on.
+    pub trained_on: String,
+}
+
+/// Told of each case as soon as it was segmented, or why it was not.
+pub type Report<'a> = dyn FnMut(&ExperimentCase, Result<(), &Error>) + 'a;
+
+impl Question {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Generalisation => "generalisation",
+            Self::Lits { .. } => "lits",
+        }
+    }
+
+    fn folds(self) -> usize {
+        match self {
+            Self::Generalisation => 1,
+            Self::Lits { folds } => folds,
+        }
+    }
+}
+
+impl Experiment {
+    /// Finds the labelled scans in `data`, as training does, and checks that results can be written to `output`.
+    ///
+    /// There must be one model, or one for each fold. `force` lets the tables of an earlier experiment be replaced;
+    /// results of scans that the same model made are kept in any case, so that an experiment can be gone on with.
+    ///
+    /// # Errors
+    /// When there are no labelled scans, models and folds do not fit, or something must not be overwritten.
+    pub fn plan(
+        question: Question,
+        data: &[PathBuf],
+        models: usize,
+        output: &Path,
+        force: bool,
+    ) -> Result<Self, Error> {
+        let folds = question.folds();
+        if folds == 0 || (models != 1 && models != folds) {
+            let problem =
+                format!("{models} models for {folds} folds; give one model, or one for each fold in their order");
+            return Err(ErrorKind::Experiment(problem).into());
+        }
+        check_tables(&output.join(TABLES_FILE), force)?;
+        let failed =
+            |source| ErrorKind::Train { doing: "read the data set".to_owned(), source: TrainError::Data(source) };
+        let mut cases = Vec::new();
+        for case in discover(data).map_err(failed)? {
+            let Source::Volume { image, labels } = case.source else { continue };
+            let name = case.name.replace('/', "-");
+            let destination = Destination::Folder(ResultFolder::plan(&output.join("cases").join(&name), true)?);
+            let planned = PlannedCase { name, input: image, destination };
+            let fold = fold_of(&case.patient, folds);
+            cases.push(ExperimentCase { planned, labels, patient: case.patient, fold });
+        }
+        if cases.is_empty() {
+            return Err(ErrorKind::Experiment("the data hold no scan with labels".to_owned()).into());
+        }
+        cases.sort_by(|a, b| (a.fold, &a.planned.name).cmp(&(b.fold, &b.planned.name)));
+        Ok(Self { question, cases, output: output.to_owned() })
+    }
+
+    /// Segments every case by the model of its fold, scores all by both protocols, and writes tables and scores.
+    ///
+    /// A case that fails does not keep the others from being done.
+    ///
+    /// # Errors
+    /// When a model cannot be run, the tables cannot be written, or the listener calls the work off.
+    pub fn run(&self, models: &[Bundle], listener: &dyn Listener, report: &mut Report<'_>) -> Result<Outcome, Error> {
+        let failed = self.segment(models, listener, report)?;
+        let pairs = |name: &ExperimentCase| Pair {
+            case: name.planned.name.clone(),
+            prediction: name.planned.destination.path().join(LABELS_FILE),
+            reference: name.labels.clone(),
+        };
+        let done = || self.cases.iter().filter(|case| !failed.contains_key(&case.planned.name));
+        let evaluate = |protocol| {
+            listener.doing(&format!("scoring by {protocol}"));
+            let pairing = Pairing { pairs: done().map(pairs).collect(), unpaired: Vec::new(), single: false };
+            evaluate_pairs(pairing, &evaluate::Options { protocol, ..evaluate::Options::default() })
+        };
+        let evaluations = [evaluate(Protocol::Hepar)?, evaluate(Protocol::Lits2017)?];
+        let models = models.iter().map(|bundle| ModelNote {
+            identity: ModelIdentity::of(bundle),
+            trained_on: bundle.card().training.data.clone(),
+        });
+        let outcome = Outcome { evaluations, models: models.collect(), failed };
+        let bootstrap = Bootstrap::default();
+        for evaluation in &outcome.evaluations {
+            let file = self.output.join(format!("scores-{}.json", evaluation.protocol));
+            write_file(&file, format!("{:#}\n", as_json(evaluation, &bootstrap, None)).as_bytes())?;
+        }
+        write_file(&self.output.join(TABLES_FILE), tables(self, &outcome, &bootstrap).as_bytes())?;
+        Ok(outcome)
+    }
+
+    /// Where the tables are written.
+    pub fn tables_file(&self) -> PathBuf {
+        self.output.join(TABLES_FILE)
+    }
+
+    /// Segments what is not segmented yet, and says which cases could not be.
+    fn segment(
+        &self,
+        models: &[Bundle],
+        listener: &dyn Listener,
+        report: &mut Report<'_>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let mut failed = BTreeMap::new();
+        let mut ready: Option<(usize, Segmenter)> = None;
+        for case in &self.cases {
+            let number = if models.len() == 1 { 0 } else { case.fold };
+            if is_done(case, &ModelIdentity::of(&models[number])) {
+                report(case, Ok(()));
+                continue;
+            }
+            let segmenter = match &mut ready {
+                Some((loaded, segmenter)) if *loaded == number => segmenter,
+                _ => {
+                    // The networks of one fold at a time.
+                    ready = None;
+                    &mut ready.insert((number, Segmenter::new(&models[number])?)).1
+                }
+            };
+            match case.planned.run(segmenter, &Options::default(), listener) {
+                Ok(_) => report(case, Ok(())),
+                Err(error) if error.is_interruption() => return Err(error),
+                Err(error) => {
+                    report(case, Err(&error));
+                    failed.insert(case.planned.name.clone(), format!("failed to {}", sentence(&error)));
+                }
+            }
+        }
+        Ok(failed)
+    }
+}
+
+/// Whether the case's folder has a result of the model already; the manifest is written last.
+fn is_done(case: &ExperimentCase, model: &ModelIdentity) -> bool {
+    let manifest = case.planned.destination.path().join(MANIFEST_FILE);
+    let text = std::fs::read(manifest).unwrap_or_default();
+    let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    manifest["model"]["sha256"] == model.sha256.as_str() && case.planned.destination.path().join(LABELS_FILE).is_file()
+}
+
+/// Checks that the tables may be written.
+fn check_tables(path: &Path, force: bool) -> Result<(), OutputError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = std::fs::read(path).map_err(|error| OutputError::new(path, error))?;
+    match (text.starts_with(TABLES_TITLE.as_bytes()), force) {
+        (false, _) => Err(OutputError::new(path, OutputErrorKind::Foreign)),
+        (true, false) => Err(OutputError::new(path, OutputErrorKind::Exists)),
+        (true, true) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        files.iter().for_each(|file| std::fs::write(folder.path().join(file), "").unwrap());
+        folder
+    }
+
+    #[test]
+    fn cases_are_dealt_to_the_folds_of_training() {
+        let data = data(&["volume-3.nii", "segmentation-3.nii", "volume-11.nii", "segmentation-11.nii"]);
+        let out = data.path().join("out");
+        let plan =
+            |models| Experiment::plan(Question::Lits { folds: 5 }, &[data.path().to_owned()], models, &out, false);
+        let cases: Vec<_> = plan(5).unwrap().cases.into_iter().map(|case| (case.fold, case.planned.name)).collect();
+        assert_eq!(cases, [(1, "volume-11".to_owned()), (3, "volume-3".to_owned())]);
+        assert!(plan(1).is_ok());
+        assert!(plan(2).unwrap_err().to_string().contains("2 models for 5 folds"));
+    }
+
+    #[test]
+    fn tables_of_others_are_never_overwritten() {
+        let data = data(&["volume-3.nii", "segmentation-3.nii", TABLES_FILE]);
+        let out = data.path();
+        let plan = |force| Experiment::plan(Question::Generalisation, &[out.to_owned()], 1, out, force);
+        assert!(sentence(&plan(true).unwrap_err()).contains("not written by hepar"));
+        std::fs::write(out.join(TABLES_FILE), format!("{TABLES_TITLE}lits\n")).unwrap();
+        assert!(sentence(&plan(false).unwrap_err()).contains("--force"));
+        assert!(plan(true).is_ok());
+    }
+}
