@@ -6,9 +6,9 @@
 
 The pair has 512 x 512 x 300 voxels. Without --labels, liver and lesions are ellipsoids; with it they are those of the
 file, padded or cut to that size, and the prediction is the reference moved by a voxel along each axis, with a lesion
-dropped and one invented. Both programs read the same compressed files and give Dice, VOE, RVD, ASSD, RMSD and MSD of the
-liver and of every lesion object of the challenge's protocol; MedPy works inside the box around each object, with the
-surface distances of both directions computed once, which is the best that its parts allow. Times are of whole
+dropped and one invented. Both programs read the same compressed files and give Dice, VOE, RVD, ASSD, RMSD and MSD of
+the liver and of every lesion object of the challenge's protocol; MedPy works inside the box around each object, with
+the surface distances of both directions computed once, which is the best that its parts allow. Times are of whole
 processes. The machine's other work disturbs both alike because they take turns; the least time of each is reported
 beside all of them.
 """
