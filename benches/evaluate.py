@@ -6,9 +6,9 @@
 
 The pair has 512 x 512 x 300 voxels. Without --labels, liver and lesions are ellipsoids; with it they are those of the
 file, padded or cut to that size, and the prediction is the reference moved by a voxel along each axis, with a lesion
-dropped and one invented. Both programs read the same compressed files and give Dice, VOE, RVD, ASSD, RMSD and MSD of the
-liver and of every lesion object of the challenge's protocol; MedPy works inside the box around each object, with the
-surface distances of both directions computed once, which is the best that its parts allow. Times are of whole
+dropped and one invented. Both programs read the same compressed files and give Dice, VOE, RVD, ASSD, RMSD and MSD of
+the liver and of every lesion object of the challenge's protocol; MedPy works inside the box around each object, with
+the surface distances of both directions computed once, which is the best that its parts allow. Times are of whole
 processes. The machine's other work disturbs both alike because they take turns; the least time of each is reported
 beside all of them.
 """
@@ -133,16 +133,22 @@ def main():
     parser.add_argument("--labels", help="label volume to make the pair of")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--write", metavar="FOLDER", help=argparse.SUPPRESS)
     parser.add_argument("--medpy", nargs=3, metavar=("PRED", "REF", "OUT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.medpy:
         prediction, reference, out = options.medpy
         json.dump(medpy_scores(prediction, reference), open(out, "w"))
         return
+    if options.write:
+        print(write_pair(options.write, options.labels))
+        return
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     with tempfile.TemporaryDirectory() as folder:
         print("machine:", machine())
-        print("pair:", SHAPE, write_pair(folder, options.labels))
+        # In a process of its own: the peak memory of a program begins with that of its parent.
+        write = [sys.executable, __file__, "--write", folder] + (["--labels", options.labels] if options.labels else [])
+        print("pair:", SHAPE, subprocess.run(write, check=True, capture_output=True, text=True).stdout.strip())
         files = [os.path.join(folder, name + ".nii.gz") for name in ("prediction", "reference")]
         out = os.path.join(folder, "scores.json")
         evaluate = [options.hepar, "evaluate", *files, "--json", out]

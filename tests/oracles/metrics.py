@@ -4,10 +4,10 @@
     .venv/bin/python tests/oracles/metrics.py --hepar target/release/hepar LABELS.nii.gz...
 
 From each label volume (0 background, 1 liver, 2 tumour) some pairs are made: moved, eroded, dilated, with lesions
-dropped, split, joined and invented, with another liver. The program scores all of them in one run for each protocol;
-the same figures are computed here from other libraries, and the greatest deviation of each is printed as a table. What
-the libraries lack, the matching of lesions, is done here on voxels, as the definitions say and without regard for speed:
-by SciPy's assignment for hepar's protocol, by painting label arrays for that of the challenge.
+dropped, split, joined and invented. The program scores all of them in one run for each protocol;
+the same figures are computed here from other libraries, and the greatest deviation of each is printed as a table.
+What the libraries lack, the matching of lesions, is done here on voxels, as the definitions say and without regard
+for speed: by SciPy's assignment for hepar's protocol, by painting label arrays for that of the challenge.
 
 `--golden FILE` instead writes small volumes of random blobs, as text, with their figures: the golden numbers of
 `crates/hepar-metrics/tests/goldens.rs`.

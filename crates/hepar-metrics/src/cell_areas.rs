@@ -3,9 +3,9 @@
 //! A cell is the cube between the centres of 2×2×2 voxels. The surface cuts every edge of it that joins a voxel of the
 //! mask and one outside in its middle; the cuts form closed polygons around the voxels that are fewer. On a face with
 //! two voxels of each kind at opposite corners, the polygons keep the fewer kind of the whole cell apart, and those of
-//! the mask when there are four of each. A polygon that is not flat is cut into the triangles that have the greatest area for voxels that are cubes. That gives the
-//! areas of the surface elements of DeepMind's `surface-distance`, by which surface Dice is defined (Nikolov et al.,
-//! arXiv 1809.04430), for any spacing.
+//! the mask when there are four of each. A polygon that is not flat is cut into the triangles that have the greatest
+//! area for voxels that are cubes. That gives the areas of the surface elements of DeepMind's `surface-distance`, by
+//! which surface Dice is defined (Nikolov et al., arXiv 1809.04430), for any spacing.
 
 /// A corner of a cell: bit `4k + 2j + i` of a code says whether the voxel there belongs to the mask.
 type Corner = [usize; 3];

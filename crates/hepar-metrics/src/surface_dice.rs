@@ -12,10 +12,10 @@ const ROUNDING: f64 = 1e-9;
 /// The shares, 0 to 1, of both surfaces together that lie within each of `tolerances`, in millimetres, of the other;
 /// `None` when neither mask has a voxel, 0 when one has none.
 ///
-/// `prediction` and `reference` are `[k, j, i]` of one shape, `spacing` is in millimetres along these. A surface is made
-/// of the cells between eight voxel centres of which some belong to the mask and some do not; what is outside the array
-/// does not. An element lies at the middle of its cell and counts with the area of the surface in it: the surface Dice
-/// of Nikolov et al., arXiv 1809.04430, as DeepMind's `surface-distance` computes it.
+/// `prediction` and `reference` are `[k, j, i]` of one shape, `spacing` is in millimetres along these. A surface is
+/// made of the cells between eight voxel centres of which some belong to the mask and some do not; what is outside the
+/// array does not. An element lies at the middle of its cell and counts with the area of the surface in it: the surface
+/// Dice of Nikolov et al., arXiv 1809.04430, as DeepMind's `surface-distance` computes it.
 pub fn surface_dice<const N: usize>(
     prediction: ArrayView3<'_, bool>,
     reference: ArrayView3<'_, bool>,

@@ -59,7 +59,8 @@ impl SurfaceDistances {
         self.all().fold(0.0, f64::max)
     }
 
-    /// The distance, in millimetres, that 95 % of both directions together do not exceed, linear between the two nearest.
+    /// The distance, in millimetres, that 95 % of both directions together do not exceed, linear between the two
+    /// nearest.
     pub fn hd95(&self) -> f64 {
         let mut all: Vec<f64> = self.all().collect();
         let position = 0.95 * (all.len() - 1) as f64;

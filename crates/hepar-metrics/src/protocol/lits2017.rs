@@ -2,7 +2,7 @@
 //!
 //! Everything happens on the arrays as they are stored. The liver is every label of 1 and above, a lesion label 2.
 //! The scorer's arrays have the axes i, j, k with k fastest, which decides how components are numbered; the numbers
-//! matter in [`matching`](groups).
+//! matter where predicted and reference lesions are brought together (`groups`).
 
 mod groups;
 

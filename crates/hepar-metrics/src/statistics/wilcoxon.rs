@@ -78,8 +78,8 @@ fn normal(doubled: &[usize], smaller: usize) -> f64 {
     erfc(-z * FRAC_1_SQRT_2).clamp(0.0, 1.0)
 }
 
-/// The complementary error function for x ≥ 0: a series for small x, a continued fraction for the others (Abramowitz and
-/// Stegun 7.1.6 and 7.1.14).
+/// The complementary error function for x ≥ 0: a series for small x, a continued fraction for the others (Abramowitz
+/// and Stegun 7.1.6 and 7.1.14).
 fn erfc(x: f64) -> f64 {
     let scale = (-x * x).exp() / std::f64::consts::PI.sqrt();
     if x < 2.5 {

@@ -100,8 +100,8 @@ pub enum EvaluateError {
 pub enum GridDifference {
     /// They have other numbers of voxels.
     #[error(
-        "the prediction has {prediction:?} voxels, the reference {reference:?} (from feet to head, front to back, right \
-         to left)"
+        "the prediction has {prediction:?} voxels, the reference {reference:?} (from feet to head, front to back, \
+         right to left)"
     )]
     Shape {
         /// Shape of the prediction.

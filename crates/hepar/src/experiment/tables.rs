@@ -82,8 +82,8 @@ fn preface(experiment: &Experiment, outcome: &Outcome) -> String {
     }
     text.push_str(match (experiment.question, outcome.models.len()) {
         (Question::Lits { folds }, 1) if folds > 1 => {
-            "\n**This is no cross-validation**: one model segmented all folds. Cases that it was trained on say nothing \
-             about others.\n"
+            "\n**This is no cross-validation**: one model segmented all folds. Cases that it was trained on say \
+             nothing about others.\n"
         }
         (Question::Lits { .. }, _) => {
             "\nThat each model was trained without the patients of its fold (`hepar train --fold`) is for its card to \
@@ -169,7 +169,10 @@ fn by_fold(experiment: &Experiment, outcome: &Outcome, folds: usize) -> String {
 }
 
 fn every_case(experiment: &Experiment, outcome: &Outcome) -> String {
-    let mut text = "\n## Every case\n\nBy hepar's protocol.\n\n| case | patient | object | DC | VOE | RVD | ASSD mm | RMSD mm | MSD mm |\n|---|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut text = "\n## Every case\n\nBy hepar's protocol.\n\n\
+                    | case | patient | object | DC | VOE | RVD | ASSD mm | RMSD mm | MSD mm |\n\
+                    |---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
     debug_assert_eq!(outcome.evaluations[0].protocol, Protocol::Hepar);
     for (pair, scores) in outcome.evaluations[0].scored() {
         let patient =

@@ -134,7 +134,8 @@ pub(super) fn bland_altman(title: &str, points: &[(String, f64, f64)]) -> String
         let name = escaped(name);
         let _ = write!(
             svg,
-            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"#3a6ea5\" fill-opacity=\".7\"><title>{name}</title></circle>"
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"#3a6ea5\" fill-opacity=\".7\">\
+             <title>{name}</title></circle>"
         );
     }
     end(svg, &title)

@@ -15,8 +15,10 @@ const SHOWN: usize = 12;
 
 const STYLE: &str = "\
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24;background:#fff}\
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
-th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #d8dde3}th:first-child,td:first-child{text-align:left}\
+h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}\
+table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
+th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #d8dde3}\
+th:first-child,td:first-child{text-align:left}\
 th{border-bottom:2px solid #8b949e}.wide{overflow-x:auto}svg text{font:12px system-ui,sans-serif;fill:#1b1f24}\
 .charts,.pictures{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0}figcaption{font-size:13px;color:#57606a}\
 .key i{display:inline-block;width:.9em;height:.9em;margin:0 .3em 0 1em;vertical-align:-.1em}li{margin:.2rem 0}";
