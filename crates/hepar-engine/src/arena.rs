@@ -48,7 +48,8 @@ fn last_uses(plan: &Plan) -> Vec<usize> {
     last
 }
 
-/// The size of a map in 2⁻²⁴ of a volume; in planar networks only a guess, on which nothing but the choice of places depends.
+/// The size of a map in 2⁻²⁴ of a volume; in planar networks only a guess, on which nothing but the choice of places
+/// depends.
 fn relative(shape: Shape) -> u64 {
     (shape.channels as u64) << (24 - 3 * shape.level.min(8))
 }

@@ -81,7 +81,8 @@ impl GridHeader {
         self.source
     }
 
-    /// The voxel spacing that the header states (`pixdim`), in its units and whatever the affine says, along `[k, j, i]`.
+    /// The voxel spacing that the header states (`pixdim`), in its units and whatever the affine says, along
+    /// `[k, j, i]`.
     ///
     /// Of NIfTI-1 these are 32-bit numbers. Where they are no spacing (zero, negative), the affine's stands instead.
     pub fn stated_spacing(&self) -> [f64; 3] {

@@ -28,8 +28,8 @@ impl SplitInput {
     /// Splits `input`, N × D × H × W in C order, for kernels of `depth` planes.
     ///
     /// # Panics
-    /// When the length does not fit, a side in plane is no multiple of 2 and 32, `depth` is neither 1 nor 3, or the planes
-    /// are not 1 or an even number to go with it.
+    /// When the length does not fit, a side in plane is no multiple of 2 and 32, `depth` is neither 1 nor 3, or the
+    /// planes are not 1 or an even number to go with it.
     pub fn new(input: &[f32], batch: usize, size: [usize; 3], depth: usize) -> Self {
         let [d, h, w] = size;
         assert_eq!(input.len(), batch * d * h * w, "length of the input");

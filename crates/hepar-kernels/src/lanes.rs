@@ -2,9 +2,9 @@
 
 use pulp::Simd;
 
-/// Lets a task be dispatched: its `run` is compiled with the first numbers (blocks of channels, vectors, …) where there are
-/// 16 vector registers and with the second ones where there are 32. Where packed weights are read, the first of them is
-/// [`crate::isa::block`].
+/// Lets a task be dispatched: its `run` is compiled with the first numbers (blocks of channels, vectors, …) where there
+/// are 16 vector registers and with the second ones where there are 32. Where packed weights are read, the first of
+/// them is [`crate::isa::block`].
 macro_rules! dispatch {
     ($task:ty => $output:ty, few: [$($few:literal),+], many: [$($many:literal),+]) => {
         impl pulp::WithSimd for $task {

@@ -26,8 +26,8 @@ impl Convolution {
         convolution(x, self.weight.val(), self.bias.val())
     }
 
-    /// The convolution of `low`, upsampled by 2, joined with `full`, without building what it sees; `None` for shapes for
-    /// which there is no such kernel.
+    /// The convolution of `low`, upsampled by 2, joined with `full`, without building what it sees; `None` for shapes
+    /// for which there is no such kernel.
     ///
     /// # Shapes
     /// - `low`: N × some of in × the sides of `full`, halved

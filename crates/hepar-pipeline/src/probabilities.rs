@@ -42,9 +42,9 @@ impl StageRun<'_> {
     /// `[j, i]`, brought back linearly from the stage's grid. No more memory is used than a slab of a window's depth
     /// takes, however many slices the region has.
     ///
-    /// `skip` is asked for every window, and for parts of windows, with the voxels of the scan whose probabilities depend
-    /// on it. A window that is skipped counts as a vote for 0, a part of one as any vote: voxels outside all boxes that are
-    /// skipped have the same probability as if none was.
+    /// `skip` is asked for every window, and for parts of windows, with the voxels of the scan whose probabilities
+    /// depend on it. A window that is skipped counts as a vote for 0, a part of one as any vote: voxels outside all
+    /// boxes that are skipped have the same probability as if none was.
     ///
     /// # Errors
     /// When the network fails or the watch cancels.

@@ -12,10 +12,10 @@ use crate::watch::Watch;
 
 /// The tumours in the `liver` of a `scan` in canonical orientation, in Hounsfield units; `None` when there are none.
 ///
-/// The network looks at the liver's box grown by `margin` (that of the stage). A tumour is what passes the
-/// threshold within the liver; a 26-connected one that is smaller than the stage's least volume is left out. Windows and
-/// parts of windows on which no voxel of the liver depends are not computed: the labels are the same, since every voxel of
-/// the liver still has all of its votes.
+/// The network looks at the liver's box grown by `margin` (that of the stage). A tumour is what passes the threshold
+/// within the liver; a 26-connected one that is smaller than the stage's least volume is left out. Windows and parts of
+/// windows on which no voxel of the liver depends are not computed: the labels are the same, since every voxel of the
+/// liver still has all of its votes.
 ///
 /// # Errors
 /// When the network fails or the watch cancels.

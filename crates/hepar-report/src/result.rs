@@ -86,11 +86,11 @@ struct CautionEntry {
 /// The findings of a case as JSON, ending in a new line; `geometry` is the grid of the input as it is stored.
 ///
 /// Keys always come in the same order: `schema` (1), `case`, `outcome` (`no-liver`, `liver-only`, `no-tumour`,
-/// `tumours`), `liver_ml`, `tumour_ml`, `burden` (0 to 1), `parenchyma_mean_hu`, `parenchyma_sd_hu`, `input` (the grid),
-/// `liver_box` (first and last index, inclusive, along the axes `i`, `j`, `k` of the input), `lesions` (the largest
-/// first), `cautions` (`kind`, what belongs to it, `text`). Figures are `null` where there are none: of tumours, when
-/// these were not looked for. Millilitres, millimetres and Hounsfield units have three decimals, the burden and spacings six. Slices
-/// are 0-based indices along the input's axis `input.slice_axis`.
+/// `tumours`), `liver_ml`, `tumour_ml`, `burden` (0 to 1), `parenchyma_mean_hu`, `parenchyma_sd_hu`, `input` (the
+/// grid), `liver_box` (first and last index, inclusive, along the axes `i`, `j`, `k` of the input), `lesions` (the
+/// largest first), `cautions` (`kind`, what belongs to it, `text`). Figures are `null` where there are none: of
+/// tumours, when these were not looked for. Millilitres, millimetres and Hounsfield units have three decimals, the
+/// burden and spacings six. Slices are 0-based indices along the input's axis `input.slice_axis`.
 pub fn result_json(case: &str, findings: &Findings, geometry: &Geometry) -> String {
     let layout = Layout {
         schema: SCHEMA,

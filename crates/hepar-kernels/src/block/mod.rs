@@ -1,11 +1,11 @@
 //! A residual block, with everything between its input and its output kept in cache.
 //!
-//! A block is normalisation, ReLU, 1³ convolution to a quarter of the channels; the same with a 3³ convolution; the same
-//! with a 1³ convolution back to all channels; plus a 1³ convolution of the input. At inference the normalisations are
-//! known: the first is applied while the input is read, the others are folded into the convolutions before them.
+//! A block is normalisation, ReLU, 1³ convolution to a quarter of the channels; the same with a 3³ convolution; the
+//! same with a 1³ convolution back to all channels; plus a 1³ convolution of the input. At inference the normalisations
+//! are known: the first is applied while the input is read, the others are folded into the convolutions before them.
 //!
-//! Large maps are walked plane by plane: three planes of the narrow maps are all that is kept between the steps. Maps of
-//! few planes are small, but have many channels: there each step is spread over the channels instead.
+//! Large maps are walked plane by plane: three planes of the narrow maps are all that is kept between the steps. Maps
+//! of few planes are small, but have many channels: there each step is spread over the channels instead.
 //!
 //! What is upsampled is computed before upsampling wherever that is the same: the convolutions of 1³ of an upsampled
 //! map, a map that is added to the output, and a mask that gates it.

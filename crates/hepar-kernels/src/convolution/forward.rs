@@ -8,7 +8,8 @@ use crate::scratch::Scratch;
 
 /// y = x ∗ w + b.
 ///
-/// `x` is N × inputs × D × H × W, `w` `[outputs, inputs, d, h, w]`, `b` `[outputs]`; the result N × outputs × D × H × W.
+/// `x` is N × inputs × D × H × W, `w` `[outputs, inputs, d, h, w]`, `b` `[outputs]`; the result N × outputs × D × H ×
+/// W.
 ///
 /// # Panics
 /// When a length does not fit the shape or a side of the kernel is even.

@@ -66,8 +66,8 @@ impl ExitLayer {
 
     /// Probabilities, N × D × H × W in C order, from the network's input and the decoder's last map.
     ///
-    /// `low` has the layout `layout`: half the sides of `input`. `entry` is the first layer. Tiles that no voxel depends on
-    /// for which `wanted` holds are left out; the voxels in them get some probability.
+    /// `low` has the layout `layout`: half the sides of `input`. `entry` is the first layer. Tiles that no voxel
+    /// depends on for which `wanted` holds are left out; the voxels in them get some probability.
     ///
     /// # Panics
     /// When a length does not fit, or a side of `low` in plane is no multiple of 16.
@@ -125,8 +125,8 @@ pub type Wanted<'a> = dyn Fn(usize, [Range<usize>; 3]) -> bool + Sync + 'a;
 /// Where the logits of tiles lie: a slab for each `2 · ROWS` rows of voxels through all planes, with one row and plane
 /// around it, because a voxel of a tile also counts for the logits of its neighbours.
 ///
-/// A slab is `[z, y, parity, x / 2]` with one value at either end of a row. A seam is summed when all slabs are there, in
-/// the order of slabs, so that the result does not depend on who was first.
+/// A slab is `[z, y, parity, x / 2]` with one value at either end of a row. A seam is summed when all slabs are there,
+/// in the order of slabs, so that the result does not depend on who was first.
 #[derive(Debug, Clone, Copy)]
 struct Slabs {
     /// Blocks of a plane, `[y, x]`.

@@ -4,8 +4,8 @@ use pulp::Simd;
 
 use crate::lanes::{load, load_all, store};
 
-/// Logits that a pair of an even and an odd voxel counts for: of the odd one to the left, of both, of the even one to the
-/// right.
+/// Logits that a pair of an even and an odd voxel counts for: of the odd one to the left, of both, of the even one to
+/// the right.
 const STREAMS: usize = 4;
 
 /// Where the rows of logits lie that a row of voxels counts for.

@@ -1,7 +1,7 @@
 //! Convolution of an upsampled map joined with another one (conv9 in training), forward and backward.
 //!
-//! Neither the upsampled map nor the joined one is built. Products are those of Winograd's F(2, 3) (`winograd`), forward
-//! and for all gradients. Maps are N × C × D × H × W in C order.
+//! Neither the upsampled map nor the joined one is built. Products are those of Winograd's F(2, 3) (`winograd`),
+//! forward and for all gradients. Maps are N × C × D × H × W in C order.
 
 mod convolve;
 mod low_gradient;
@@ -42,8 +42,8 @@ pub struct JoinedGradients {
 }
 
 impl JoinedShape {
-    /// Whether the functions of this module take the shape: sides in plane that are multiples of 2 and 32, and along z of
-    /// 2 unless the kernel is planar.
+    /// Whether the functions of this module take the shape: sides in plane that are multiples of 2 and 32, and along z
+    /// of 2 unless the kernel is planar.
     pub fn is_supported(&self) -> bool {
         let [d, h, w] = self.size;
         let along_z = if self.depth == 3 { d.is_multiple_of(2) } else { self.depth == 1 && d == 1 };

@@ -113,8 +113,8 @@ impl Ring {
         }
     }
 
-    /// `N` planes of a channel from plane `first` on, which may be −1: a plane of zeros, as long as it has not come to be
-    /// overwritten.
+    /// `N` planes of a channel from plane `first` on, which may be −1: a plane of zeros, as long as it has not come to
+    /// be overwritten.
     #[inline(always)]
     pub fn channel<const N: usize>(&self, first: isize, c: usize) -> [&[f32]; N] {
         let mut planes = [&[] as &[f32]; N];

@@ -16,8 +16,9 @@ pub(crate) fn apart(values: usize) -> usize {
 
 /// Adds up, over inputs and along z, the products of a tile of `R` vectors.
 ///
-/// `full` and `doubled` are the transformed halves, `[product, input, R vectors]`, products [`apart`]. The sums are `[product along y and
-/// x, z, channel, R vectors]` with z one of the block's two planes (or its one), channels in whole blocks of `C`.
+/// `full` and `doubled` are the transformed halves, `[product, input, R vectors]`, products [`apart`]. The sums are
+/// `[product along y and x, z, channel, R vectors]` with z one of the block's two planes (or its one), channels in
+/// whole blocks of `C`.
 #[inline(always)]
 pub(crate) fn multiply<S: Simd, const C: usize, const R: usize>(
     simd: S,

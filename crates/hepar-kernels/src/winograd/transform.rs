@@ -163,9 +163,9 @@ pub(crate) const HALVED: [Along; 3] = [Along::Difference(3, 1), Along::Sum(1, 2)
 
 /// Transforms a tile of one channel of an output's gradient, for the gradient of the map that was upsampled.
 ///
-/// The gradient of voxel t of such a map is g₀(e[t+1] − e[t]) + (g₀ + g₁ + g₂)(e[t] + o[t]) + g₂(o[t−1] − o[t]) along each
-/// axis, with e and o the even and odd voxels of the output's gradient: what is computed here are the factors of the
-/// kernel's transform, which only have to be added up. Arguments as for [`full_tile`], p = (y · 3 + x) · depth + z.
+/// The gradient of voxel t of such a map is g₀(e[t+1] − e[t]) + (g₀ + g₁ + g₂)(e[t] + o[t]) + g₂(o[t−1] − o[t]) along
+/// each axis, with e and o the even and odd voxels of the output's gradient: what is computed here are the factors of
+/// the kernel's transform, which only have to be added up. Arguments as for [`full_tile`], p = (y · 3 + x) · depth + z.
 #[inline(always)]
 pub(crate) fn halved_tile<S: Simd, const R: usize>(
     simd: S,
@@ -219,8 +219,8 @@ pub(crate) const SPREAD: [Along; 4] = [Along::Only(0), Along::Sum(0, 1), Along::
 
 /// Transforms one row of blocks of one channel of an output's gradient, for the gradients of kernels.
 ///
-/// `planes` hold the channel's rows from the first of the block on, split by parity with `half` values each; `at` is the
-/// first block. Product p goes to `to[p · product..]`, p = (y · 4 + x) · depth + z.
+/// `planes` hold the channel's rows from the first of the block on, split by parity with `half` values each; `at` is
+/// the first block. Product p goes to `to[p · product..]`, p = (y · 4 + x) · depth + z.
 #[inline(always)]
 pub(crate) fn spread_row<S: Simd>(
     simd: S,
