@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use crate::isa::{arch, block};
 use crate::lanes::{add_products, load_all, store};
 use crate::maps::MapLayout;
+use crate::packed::{packed, padded};
 use crate::scratch::Scratch;
 
 /// A one-channel batch with a border of zeros, rows split by parity: `[sample, z, y, parity, x / 2]`.
@@ -116,15 +117,8 @@ impl EntryLayer {
         let (channels, taps) = (bias.len(), 9 * depth);
         assert!(depth == 1 || depth == 3, "kernels of {depth} planes");
         assert_eq!(weights.len(), channels * taps, "length of the kernels");
-        let blocks = channels.div_ceil(block());
-        let mut packed = vec![0.0; blocks * taps * block()];
-        for (at, value) in weights.iter().enumerate() {
-            let (c, tap) = (at / taps, at % taps);
-            packed[(c / block() * taps + tap) * block() + c % block()] = *value;
-        }
-        let mut padded = bias.to_vec();
-        padded.resize(blocks * block(), 0.0);
-        Self { channels, depth, weights: packed, bias: padded }
+        let (weights, bias) = (packed(weights, channels, block()), padded(bias, block()));
+        Self { channels, depth, weights, bias }
     }
 
     /// Channels of the output.

@@ -18,6 +18,7 @@ pub mod isa;
 pub mod joined;
 pub mod maps;
 pub mod norm;
+mod packed;
 pub mod pool;
 pub mod resampling;
 mod scratch;

@@ -2,7 +2,6 @@
 //!
 //! `config.toml`, `log.csv`, `last/` (weights, optimiser, state) and `best/` (weights, their score and configuration).
 
-use std::fmt::Display;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::TrainConfig;
-use crate::error::TrainError;
+use crate::error::{TrainError, problem};
 use crate::lock::RunLock;
 use crate::schedule::Plateau;
 
@@ -316,10 +315,6 @@ fn remove(folder: &Path) -> Result<(), TrainError> {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(problem(folder, &error)),
         _ => Ok(()),
     }
-}
-
-pub(crate) fn problem(path: &Path, what: &dyn Display) -> TrainError {
-    TrainError::Folder { path: path.to_owned(), problem: what.to_string() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Why a data set or a run cannot be used.
 
+use std::fmt::Display;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hepar_formats::ReadError;
 use hepar_metrics::ShapeMismatch;
@@ -185,4 +186,9 @@ pub enum TrainError {
     /// The thread that makes samples has died; the text is its last word.
     #[error("make samples: {0}")]
     Loader(String),
+}
+
+/// What is wrong with a file or folder of a run.
+pub(crate) fn problem(path: &Path, what: &dyn Display) -> TrainError {
+    TrainError::Folder { path: path.to_owned(), problem: what.to_string() }
 }

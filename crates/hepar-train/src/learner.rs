@@ -8,9 +8,9 @@ use hepar_model::weights::Weights;
 use hepar_nets::RaUnet;
 use hepar_nets::loss::{cross_entropy, soft_dice};
 
-use crate::checkpoint::{Checkpoint, OwnFolder, State, problem};
+use crate::checkpoint::{Checkpoint, OwnFolder, State};
 use crate::config::{Loss, TrainConfig};
-use crate::error::TrainError;
+use crate::error::{TrainError, problem};
 use crate::loader::Batch;
 use crate::log::Row;
 use crate::schedule::learning_rate;

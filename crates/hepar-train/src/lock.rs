@@ -4,8 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::problem;
-use crate::error::TrainError;
+use crate::error::{TrainError, problem};
 
 /// The right to write into a run folder, until it is dropped.
 ///

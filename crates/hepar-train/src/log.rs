@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hepar_formats::write_atomically;
 
-use crate::checkpoint::problem;
-use crate::error::TrainError;
+use crate::error::{TrainError, problem};
 use crate::validate::Score;
 
 const HEADER: &str = "step,loss,smoothed_loss,learning_rate,dice_per_case,dice_global,seconds";

@@ -10,10 +10,10 @@ use hepar_model::stage::StageName;
 use hepar_model::weights::Weights;
 use hepar_pipeline::{PipelineError, Watch};
 
-use crate::checkpoint::{OwnFolder, State, problem};
+use crate::checkpoint::{OwnFolder, State};
 use crate::config::TrainConfig;
 use crate::dataset::discover;
-use crate::error::{DataError, TrainError};
+use crate::error::{DataError, TrainError, problem};
 use crate::learner::Learner;
 use crate::loader::{Batch, Batches, prefetch};
 use crate::log::Log;

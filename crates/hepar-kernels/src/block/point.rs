@@ -4,6 +4,7 @@ use pulp::Simd;
 
 use crate::isa::block;
 use crate::lanes::{add_products, load, load_all, store};
+use crate::packed::{packed, padded};
 
 /// Weights of a convolution of 1³, packed.
 #[derive(Debug, Clone)]
@@ -24,15 +25,7 @@ impl PointLayer {
         let outputs = bias.len();
         let inputs = weights.len() / outputs;
         assert_eq!(weights.len(), inputs * outputs, "length of the kernels");
-        let blocks = outputs.div_ceil(block());
-        let mut packed = vec![0.0; blocks * inputs * block()];
-        for (at, value) in weights.iter().enumerate() {
-            let (output, input) = (at / inputs, at % inputs);
-            packed[(output / block() * inputs + input) * block() + output % block()] = *value;
-        }
-        let mut padded = bias.to_vec();
-        padded.resize(blocks * block(), 0.0);
-        Self { inputs, outputs, weights: packed, bias: padded }
+        Self { inputs, outputs, weights: packed(weights, outputs, block()), bias: padded(bias, block()) }
     }
 
     /// Channels that go in.

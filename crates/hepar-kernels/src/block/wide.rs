@@ -4,6 +4,7 @@ use pulp::Simd;
 
 use crate::isa::block;
 use crate::lanes::{add_products, load_all};
+use crate::packed::{packed, padded};
 
 /// Weights of a convolution with kernels of 3 × 3 in plane, packed.
 #[derive(Debug, Clone)]
@@ -24,17 +25,14 @@ impl WideLayer {
         let channels = bias.len();
         assert!(depth == 1 || depth == 3, "kernels of {depth} planes");
         assert_eq!(weights.len(), channels * channels * depth * 9, "length of the kernels");
-        let blocks = channels.div_ceil(block());
-        let mut packed = vec![0.0; blocks * depth * channels * 9 * block()];
-        for (at, value) in weights.iter().enumerate() {
-            let (tap, z, input, output) =
-                (at % 9, at / 9 % depth, at / 9 / depth % channels, at / 9 / depth / channels);
-            let place = ((output / block() * depth + z) * channels + input) * 9 + tap;
-            packed[place * block() + output % block()] = *value;
-        }
-        let mut padded = bias.to_vec();
-        padded.resize(blocks * block(), 0.0);
-        Self { channels, depth, weights: packed, bias: padded }
+        // The terms of a kernel plane by plane, because planes beyond the scan are passed over.
+        let by_plane = |at: usize| {
+            let (tap, input, z, output) =
+                (at % 9, at / 9 % channels, at / 9 / channels % depth, at / 9 / channels / depth);
+            weights[((output * channels + input) * depth + z) * 9 + tap]
+        };
+        let weights: Vec<f32> = (0..weights.len()).map(by_plane).collect();
+        Self { channels, depth, weights: packed(&weights, channels, block()), bias: padded(bias, block()) }
     }
 
     /// Channels that go in and come out.

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use super::ConvShape;
 use super::padded::Frame;
 use crate::isa::arch;
+use crate::packed::packed;
 use crate::scratch::Scratch;
 
 /// y = x ∗ w + b.
@@ -41,7 +42,7 @@ fn convolve(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
     let padded = frame.pad(x);
     let distances = frame.distances(shape);
     let width = shape.outputs.next_power_of_two().min(8);
-    let kernels = pack(shape, w, width);
+    let kernels = packed(w, shape.outputs, width);
     let (depth, plane) = (shape.size[0], shape.size[1] * shape.size[2]);
 
     // One task a plane; its runs lie together, so that no two tasks write to the same place.
@@ -61,26 +62,12 @@ fn convolve(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
     y
 }
 
-/// Kernels by blocks of `width` output channels: `[block, distance, channel of the block]`, zeros where there are no
-/// more channels.
-fn pack(shape: &ConvShape, w: &[f32], width: usize) -> Vec<f32> {
-    let terms = shape.inputs * shape.taps();
-    let blocks = shape.outputs.div_ceil(width);
-    let mut packed = vec![0.0; blocks * terms * width];
-    for (o, kernel) in w.chunks_exact(terms).enumerate() {
-        for (term, value) in kernel.iter().enumerate() {
-            packed[(o / width * terms + term) * width + o % width] = *value;
-        }
-    }
-    packed
-}
-
 /// The outputs of one plane: for every channel the sum over distances of input times weight.
 struct Runs<'a> {
     /// The padded input from the plane's first tap on.
     x: &'a [f32],
     distances: &'a [usize],
-    /// As [`pack`] lays them out.
+    /// As [`packed`] lays them out.
     kernels: &'a [f32],
     /// Channels of a block: 1, 2, 4 or 8.
     width: usize,

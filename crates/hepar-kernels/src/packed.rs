@@ -1,0 +1,20 @@
+//! Kernels by blocks of output channels, as the kernels that keep a block's sums in registers read them.
+
+/// `weights`, `[outputs, terms]`, as `[block, term, channel of the block]` with blocks of `block` channels; zeros where
+/// there are no more channels.
+pub(crate) fn packed(weights: &[f32], outputs: usize, block: usize) -> Vec<f32> {
+    let terms = weights.len() / outputs;
+    let mut packed = vec![0.0; outputs.div_ceil(block) * terms * block];
+    for (at, weight) in weights.iter().enumerate() {
+        let (output, term) = (at / terms, at % terms);
+        packed[(output / block * terms + term) * block + output % block] = *weight;
+    }
+    packed
+}
+
+/// A value a channel, zeros behind them up to a whole number of blocks.
+pub(crate) fn padded(values: &[f32], block: usize) -> Vec<f32> {
+    let mut padded = values.to_vec();
+    padded.resize(values.len().next_multiple_of(block), 0.0);
+    padded
+}
