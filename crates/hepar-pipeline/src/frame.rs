@@ -1,7 +1,7 @@
 //! A part of a scan on the grid on which a stage looks at it.
 
 use hepar_model::stage::{Grid, Stage};
-use hepar_volume::{Geometry, Margin, Volume, VoxelBox, resize_linear};
+use hepar_volume::{Geometry, Margin, Share, Volume, VoxelBox, resize_linear, resize_mean};
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 
 use crate::cut::cut;
@@ -9,8 +9,9 @@ use crate::cut::cut;
 /// Which voxels of a scan a stage looks at, and how many it sees.
 ///
 /// The stage's grid has its outer faces on those of the voxels that it covers, so that the first and the last voxels of
-/// both share them. Between the centres of the scan's voxels, values are linear; beyond the outermost of them they are
-/// those of the outermost: voxels that are not covered are not looked at.
+/// both share them. Along an axis on which it is coarser than the scan its voxels are means of what they cover; else
+/// values are linear between the centres of the scan's voxels, and beyond the outermost of them those of the outermost.
+/// Voxels that are not covered are not looked at.
 ///
 /// A part of the scan that gives fewer voxels than a window has is extended first, evenly on both sides as far as the
 /// scan reaches, until it gives enough: a window sees real CT around a small object. Only what then still is missing is
@@ -85,16 +86,17 @@ impl Frame {
     pub fn slice(&self, scan: &Volume<i16>, k: usize) -> Array2<f32> {
         let data = scan.data();
         let covered = data.slice_each_axis(cut(self.covered.start(), self.covered.end()));
-        let native = |k: usize| covered.index_axis(Axis(0), k);
-        let tap = Tap::new(k, self.shape[0], self.covered.shape()[0]);
-        let size = [self.shape[1], self.shape[2]];
-        if tap.lower == tap.upper {
-            return resized(native(tap.lower), size);
+        let share = Share::of(k, self.shape[0], self.covered.shape()[0]);
+        let [_, height, width] = self.covered.shape();
+        let mut mixed = Array2::<f32>::zeros((height, width));
+        for (native, weight) in covered.axis_iter(Axis(0)).skip(share.first).zip(&share.weights) {
+            mixed.zip_mut_with(&native, |mixed, &hu| *mixed += weight * f32::from(hu));
         }
-        let mixed = Zip::from(native(tap.lower))
-            .and(native(tap.upper))
-            .map_collect(|&a, &b| mix(f32::from(a), f32::from(b), tap.weight));
-        resized(mixed.view(), size)
+        if [self.shape[1], self.shape[2]] == [height, width] {
+            return mixed;
+        }
+        let mixed = mixed.insert_axis(Axis(0));
+        resize_mean(mixed.view(), [1, self.shape[1], self.shape[2]]).index_axis_move(Axis(0), 0)
     }
 
     /// The voxels of the scan that a `part` of the grid reaches into, by its outer faces.
@@ -215,9 +217,9 @@ fn extended(start: usize, end: usize, len: usize, enough: impl Fn(usize) -> bool
     (first, first + voxels)
 }
 
-fn resized<T: Copy + Into<f32> + Sync>(slice: ArrayView2<'_, T>, [height, width]: [usize; 2]) -> Array2<f32> {
+fn resized(slice: ArrayView2<'_, f32>, [height, width]: [usize; 2]) -> Array2<f32> {
     if slice.dim() == (height, width) {
-        return slice.map(|&value| value.into());
+        return slice.to_owned();
     }
     resize_linear(slice.insert_axis(Axis(0)), [1, height, width]).index_axis_move(Axis(0), 0)
 }
@@ -313,7 +315,7 @@ mod tests {
         #[test]
         fn slices_are_those_of_the_covered_part_resized_at_once((scan, stage, region) in layout()) {
             let frame = Frame::new(&stage, scan.geometry(), &region);
-            let resized = resize_linear(scan.crop(frame.covered()).data(), frame.shape());
+            let resized = resize_mean(scan.crop(frame.covered()).data(), frame.shape());
             for (k, expected) in resized.axis_iter(Axis(0)).enumerate() {
                 let largest = (&frame.slice(&scan, k) - &expected).fold(0.0f32, |m, v| m.max(v.abs()));
                 prop_assert!(largest < 1e-2, "{largest}");

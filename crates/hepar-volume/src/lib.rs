@@ -7,6 +7,7 @@
 //! Arrays are indexed `[k, j, i]` in C order, so `i` varies fastest in memory. World coordinates are RAS+
 //! millimetres at voxel centres: x grows towards the patient's right, y anterior, z superior.
 
+mod area;
 mod boxes;
 mod components;
 mod diameters;
@@ -18,6 +19,7 @@ mod resample;
 mod runs;
 mod volume;
 
+pub use area::{Share, resize_mean};
 pub use boxes::{Margin, Reach, VoxelBox};
 pub use components::{Components, components, largest_component};
 pub use diameters::{Line, Plane, RowSpan, longest, perpendicular};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use hepar_model::stage::Grid;
-use hepar_volume::{Volume, resize_linear};
+use hepar_volume::{Volume, resize_mean};
 use ndarray::{Array3, ArrayView3, Axis};
 
 use super::{Prepared, rounded};
@@ -81,7 +81,7 @@ fn stack(
     };
     let hu = match size == [height, width] {
         true => hu,
-        false => rounded(resize_linear(hu.view(), [depth, size[0], size[1]]).view()),
+        false => rounded(resize_mean(hu.view(), [depth, size[0], size[1]]).view()),
     };
     let labels = resize_nearest(labels.view(), size);
     let (name, patient, origin) = (name.to_owned(), patient.clone(), origin.to_owned());

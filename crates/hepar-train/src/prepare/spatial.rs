@@ -1,7 +1,7 @@
 //! Scans for the liver and the tumour stage.
 
 use hepar_pipeline::grown;
-use hepar_volume::{Connectivity, Margin, Reach, Volume, VoxelBox, components, resample_nearest, resize_linear};
+use hepar_volume::{Connectivity, Margin, Reach, Volume, VoxelBox, components, resample_nearest, resize_mean};
 use ndarray::ArrayView3;
 
 use super::{LiverFacts, Prepared, rounded};
@@ -34,7 +34,7 @@ pub(crate) fn prepare_spatial(
     // A grid over the extent of one that exists, with at least one voxel along each axis.
     let grid = scan.geometry().resized(shape).ok()?;
     let hu =
-        if shape == scan.shape() { scan.data().to_owned() } else { rounded(resize_linear(scan.data(), shape).view()) };
+        if shape == scan.shape() { scan.data().to_owned() } else { rounded(resize_mean(scan.data(), shape).view()) };
     let labels = resample_nearest(&labels, &grid, 0).into_parts().0;
     let facts = LiverFacts::of(labels.view(), config)?;
     let spacing = grid.spacing();
