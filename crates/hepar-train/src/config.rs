@@ -151,6 +151,9 @@ pub struct Augmentation {
     pub thick_slices: f64,
     /// Share of samples whose Hounsfield units are clipped to a narrower range first, as some data sets are.
     pub clip: f64,
+    /// Share of samples into whose liver synthetic lesions are painted; the tumour stage's only.
+    #[serde(default)]
+    pub lesions: f64,
 }
 
 /// A value of the configuration that cannot be used.
@@ -180,6 +183,7 @@ impl Augmentation {
         blur: 0.0,
         thick_slices: 0.0,
         clip: 0.0,
+        lesions: 0.0,
     };
 
     fn problem(&self) -> Option<String> {
@@ -198,6 +202,7 @@ impl Augmentation {
             ("blur", self.blur, 1.0),
             ("thick_slices", self.thick_slices, 1.0),
             ("clip", self.clip, 1.0),
+            ("lesions", self.lesions, 1.0),
         ];
         let bad = limits.iter().find(|(_, value, limit)| !(0.0..=*limit).contains(value));
         bad.map(|(name, value, limit)| format!("the augmentation's {name} = {value} leaves 0..={limit}"))
@@ -355,10 +360,13 @@ impl TrainConfig {
         }
     }
     fn augmentation_problem(&self) -> Option<String> {
-        let Augmentation { tilt_degrees, thick_slices, translation, .. } = self.augmentation;
-        let of_others = match self.dimensions() {
-            Dimensions::Planar => [("tilt_degrees", tilt_degrees), ("thick_slices", thick_slices)].to_vec(),
-            Dimensions::Spatial => vec![("translation", translation)],
+        let Augmentation { tilt_degrees, thick_slices, translation, lesions, .. } = self.augmentation;
+        let of_others = match self.stage {
+            StageName::Localizer => {
+                vec![("tilt_degrees", tilt_degrees), ("thick_slices", thick_slices), ("lesions", lesions)]
+            }
+            StageName::Liver => vec![("translation", translation), ("lesions", lesions)],
+            StageName::Tumour => vec![("translation", translation)],
         };
         let idle = of_others.into_iter().find(|(_, value)| *value != 0.0);
         let idle = idle.map(|(name, value)| format!("{name} = {value} has no meaning for the {} stage", self.stage));

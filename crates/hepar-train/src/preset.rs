@@ -24,6 +24,7 @@ const VARIED: Augmentation = Augmentation {
     blur: 0.15,
     thick_slices: 0.2,
     clip: 0.0,
+    lesions: 0.0,
 };
 
 impl TrainConfig {
@@ -54,7 +55,7 @@ impl TrainConfig {
                 patch: [32, 128, 128],
                 grid: Grid::Spacing { mm: [2.0, 1.0, 1.0] },
                 least_volume_ml: 0.0,
-                augmentation: Augmentation { flip: true, ..common.augmentation },
+                augmentation: Augmentation { flip: true, lesions: 0.3, ..common.augmentation },
                 ..common
             },
         }

@@ -9,7 +9,7 @@ use ndarray::{Array3, ArrayView3, Axis};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::augment::{Intensity, Placement, extract};
+use crate::augment::{Intensity, Placement, extract, paint_lesions};
 use crate::config::TrainConfig;
 use crate::error::DataError;
 use crate::prepare::{LiverFacts, Material, Prepared};
@@ -157,7 +157,10 @@ impl<'a> Sampler<'a> {
         let placement = Placement::draw(rng, augmentation, centre, case.spacing);
         let intensity = Intensity::draw(rng, augmentation);
         let low = config.window.0[0];
-        let taken = extract(hu, labels, &placement, config.patch, low);
+        let mut taken = extract(hu, labels, &placement, config.patch, low);
+        if rng.random::<f64>() < augmentation.lesions {
+            paint_lesions(rng, &mut taken, case.spacing);
+        }
         let mut input = intensity.apply(taken.hu, config.window, rng);
         // Beyond the case is what inference pads with, whatever was done to the brightness.
         input.zip_mut_with(&taken.inside, |value, inside| {

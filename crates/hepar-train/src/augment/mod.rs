@@ -1,7 +1,9 @@
 //! Samples varied in space and in intensity.
 
 mod intensity;
+mod lesions;
 mod spatial;
 
 pub(crate) use intensity::Intensity;
+pub(crate) use lesions::paint_lesions;
 pub(crate) use spatial::{Placement, extract};

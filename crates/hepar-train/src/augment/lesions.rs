@@ -1,0 +1,208 @@
+//! Synthetic lesions in real livers.
+//!
+//! Few patients have few lesions, and hardly two of a kind. A lesion of random size, shape, contrast and edge that is
+//! painted into real tissue keeps the scan's noise, and is another one in every sample.
+
+use rand::Rng;
+
+use super::spatial::Extract;
+
+/// Least and greatest radius in millimetres; drawn evenly in its logarithm.
+const RADIUS_MM: [f64; 2] = [2.5, 15.0];
+
+/// Waves that dent a surface.
+const WAVES: usize = 4;
+
+/// How often a voxel of the liver is looked for before a lesion is given up.
+const TRIES: usize = 60;
+
+/// A lesion in voxels of a sample.
+struct Lesion {
+    centre: [f64; 3],
+    /// Half axes in voxels, `[k, j, i]`.
+    axes: [f64; 3],
+    radius_mm: f64,
+    waves: [Wave; WAVES],
+    /// Hounsfield units that its core differs from the liver.
+    core: f32,
+    /// The same of its rim; 0 for lesions without one.
+    rim: f32,
+    /// Width of its edge in millimetres.
+    edge_mm: f64,
+    /// Share of the tissue's own structure, vessels above all, that is left inside.
+    kept: f32,
+}
+
+/// A dent that repeats over the directions from a centre.
+struct Wave {
+    direction: [f64; 3],
+    phase: f64,
+    height: f64,
+}
+
+/// Paints a few lesions into the liver of a sample with voxels of `spacing` millimetres: changes Hounsfield units, and
+/// labels from 1 to 2. A sample without liver stays as it is.
+pub(crate) fn paint_lesions(rng: &mut impl Rng, sample: &mut Extract, spacing: [f64; 3]) {
+    let (mut sum, mut count) = (0.0f64, 0usize);
+    for (hu, _) in sample.hu.iter().zip(&sample.labels).filter(|(_, label)| **label == 1) {
+        (sum, count) = (sum + f64::from(*hu), count + 1);
+    }
+    if count == 0 {
+        return;
+    }
+    let liver = (sum / count as f64) as f32;
+    let lesions = if rng.random_bool(0.6) { rng.random_range(1..=3) } else { rng.random_range(4..=12) };
+    for _ in 0..lesions {
+        if let Some(centre) = liver_voxel(rng, sample) {
+            Lesion::draw(rng, centre, spacing).paint(sample, spacing, liver);
+        }
+    }
+}
+
+/// A voxel with label 1.
+fn liver_voxel(rng: &mut impl Rng, sample: &Extract) -> Option<[usize; 3]> {
+    let (depth, height, width) = sample.labels.dim();
+    (0..TRIES)
+        .map(|_| [rng.random_range(0..depth), rng.random_range(0..height), rng.random_range(0..width)])
+        .find(|&voxel| sample.labels[voxel] == 1)
+}
+
+/// A number between two, evenly.
+fn between(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
+    low + (high - low) * rng.random::<f64>()
+}
+
+impl Lesion {
+    fn draw(rng: &mut impl Rng, centre: [usize; 3], spacing: [f64; 3]) -> Self {
+        let radius_mm = between(rng, RADIUS_MM.map(f64::ln)).exp();
+        let axes = std::array::from_fn(|axis| radius_mm * between(rng, [0.75, 1.3]) / spacing[axis]);
+        let waves = std::array::from_fn(|_| Wave {
+            direction: std::array::from_fn(|_| between(rng, [-3.0, 3.0])),
+            phase: between(rng, [0.0, std::f64::consts::TAU]),
+            height: between(rng, [0.0, 0.12]),
+        });
+        // Most metastases are darker than portal-venous liver; some are brighter, or have a bright rim.
+        let (core, rim) = match rng.random_range(0..20) {
+            0..2 => (between(rng, [20.0, 60.0]), 0.0),
+            2..5 => (-between(rng, [15.0, 60.0]), between(rng, [10.0, 40.0])),
+            _ => (-between(rng, [12.0, 75.0]), 0.0),
+        };
+        Self {
+            centre: centre.map(|at| at as f64),
+            axes,
+            radius_mm,
+            waves,
+            core: core as f32,
+            rim: rim as f32,
+            edge_mm: between(rng, [0.6, 2.5]),
+            kept: between(rng, [0.4, 1.0]) as f32,
+        }
+    }
+
+    /// Millimetres from a voxel to the surface, about, positive inside; negative infinity far outside.
+    fn depth_mm(&self, voxel: [usize; 3]) -> f64 {
+        let offset: [f64; 3] = std::array::from_fn(|axis| (voxel[axis] as f64 - self.centre[axis]) / self.axes[axis]);
+        let distance = offset.iter().map(|part| part * part).sum::<f64>().sqrt();
+        if distance > 2.0 {
+            return f64::NEG_INFINITY;
+        }
+        let direction = offset.map(|part| part / distance.max(1e-6));
+        let dents: f64 = self.waves.iter().map(|wave| wave.at(direction)).sum();
+        (1.0 + dents - distance) * self.radius_mm
+    }
+
+    fn paint(&self, sample: &mut Extract, spacing: [f64; 3], liver: f32) {
+        let dim: [usize; 3] = sample.labels.dim().into();
+        let reach: [f64; 3] = std::array::from_fn(|axis| self.axes[axis] * 1.6 + 3.0 * self.edge_mm / spacing[axis]);
+        let range = |axis: usize| {
+            let (low, high) = (self.centre[axis] - reach[axis], self.centre[axis] + reach[axis] + 1.0);
+            low.max(0.0) as usize..(high as usize + 1).min(dim[axis])
+        };
+        for k in range(0) {
+            for j in range(1) {
+                for i in range(2) {
+                    let voxel = [k, j, i];
+                    if sample.labels[voxel] == 0 {
+                        continue;
+                    }
+                    let depth = self.depth_mm(voxel);
+                    if depth < -3.0 * self.edge_mm {
+                        continue;
+                    }
+                    let inside = (1.0 / (1.0 + (-2.0 * depth / self.edge_mm).exp())) as f32;
+                    let near = (-(depth / (1.0 + self.edge_mm)).powi(2)).exp() as f32;
+                    let hu = &mut sample.hu[voxel];
+                    let flat = liver + (*hu - liver) * self.kept;
+                    *hu += inside * (flat - *hu + self.core) + near * self.rim;
+                    if depth > 0.0 {
+                        sample.labels[voxel] = 2;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Wave {
+    fn at(&self, direction: [f64; 3]) -> f64 {
+        let along: f64 = (0..3).map(|axis| direction[axis] * self.direction[axis]).sum();
+        self.height * (along + self.phase).sin()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array3;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    fn sample() -> Extract {
+        let labels = Array3::from_shape_fn((32, 64, 64), |(k, _, i)| u8::from(k >= 4 && i < 40));
+        let hu = labels.mapv(|label| if label == 1 { 110.0 } else { 20.0 });
+        Extract { hu, inside: Array3::from_elem(labels.raw_dim(), true), labels }
+    }
+
+    fn painted(seed: u64) -> Extract {
+        let mut sample = sample();
+        paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut sample, [2.5, 1.0, 1.0]);
+        sample
+    }
+
+    #[test]
+    fn lesions_lie_in_the_liver_and_differ_from_it() {
+        let before = sample();
+        let (mut lesions, mut darker) = (0, 0);
+        for seed in 0..30 {
+            let after = painted(seed);
+            for ((voxel, label), was) in after.labels.indexed_iter().zip(&before.labels) {
+                assert!(*label == *was || (*was == 1 && *label == 2));
+                if *was == 0 {
+                    assert_eq!(after.hu[voxel], before.hu[voxel], "tissue around the liver stays");
+                }
+            }
+            let inside = after.labels.iter().zip(&after.hu).filter(|(label, _)| **label == 2);
+            let values: Vec<f32> = inside.map(|(_, hu)| *hu).collect();
+            assert!(values.iter().all(|hu| (-50.0..250.0).contains(hu)));
+            lesions += usize::from(!values.is_empty());
+            darker += usize::from(values.iter().sum::<f32>() / (values.len().max(1) as f32) < 105.0);
+        }
+        assert_eq!(lesions, 30);
+        assert!(darker > 20, "most are darker: {darker}");
+    }
+
+    #[test]
+    fn the_same_draws_paint_the_same_lesions_and_others_others() {
+        assert_eq!(painted(1).labels, painted(1).labels);
+        assert_ne!(painted(1).labels, painted(2).labels);
+    }
+
+    #[test]
+    fn a_sample_without_liver_stays_as_it_is() {
+        let mut empty = sample();
+        empty.labels.fill(0);
+        let before = empty.hu.clone();
+        paint_lesions(&mut ChaCha8Rng::seed_from_u64(1), &mut empty, [1.0; 3]);
+        assert_eq!(empty.hu, before);
+    }
+}
