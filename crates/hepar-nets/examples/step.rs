@@ -2,15 +2,16 @@
 //!
 //! `cargo run --release -p hepar-nets --example step -- ra-unet-ii 16,16,32,64,128,256 2 32 96 96` takes the network,
 //! its six widths, and the batch and sides D, H, W of the input; with `training` behind them only steps are timed, and
-//! their median is the last line, as JSON.
+//! their median is the last line, as JSON. With `--features wgpu` and `HEPAR_DEVICE=gpu` it runs on a GPU.
 
 use std::time::Instant;
 
 use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use hepar_model::topology::{Dimensions, NetworkConfig};
-use hepar_nets::{RaUnet, loss};
+use hepar_nets::device::Place;
+use hepar_nets::{Adam, RaUnet, loss};
 
 // As in the program: buffers of feature maps are kept instead of given back to the system after every layer.
 #[global_allocator]
@@ -32,9 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = NetworkConfig::new(dimensions, widths)?;
     let input = |device: &Device| Tensor::<5>::random([n, 1, d, h, w], Distribution::Uniform(0.0, 1.0), device);
 
-    let device = Device::default().autodiff();
+    let place = if std::env::var("HEPAR_DEVICE").is_ok_and(|name| name == "gpu") { Place::Gpu } else { Place::Cpu };
+    let device = place.device()?.autodiff();
     let mut net = RaUnet::untrained(config, 1, &device);
-    let mut optimiser = AdamConfig::new().with_epsilon(1e-8).init();
+    let mut optimiser = Adam::optimiser();
     let mut times = Vec::new();
     for _ in 0..5 {
         let x = input(&device);
@@ -45,6 +47,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let gradients = GradientsParams::from_grads(loss.backward(), &net);
         let backward = start.elapsed() - forward;
         net = optimiser.step(1e-3, net, gradients);
+        // A GPU only begins with what it is told; this waits for the end.
+        device.sync().map_err(|error| format!("{error:?}"))?;
         println!("step {:.3?} (forward {forward:.3?}, backward {backward:.3?})", start.elapsed());
         times.push(start.elapsed().as_secs_f64());
     }
@@ -57,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let net = net.valid();
     for _ in 0..3 {
-        let x = input(&Device::default());
+        let x = input(&net.device());
         let start = Instant::now();
         let output = net.forward(x).into_data();
         println!("inference {:.3?} of {} values", start.elapsed(), output.num_elements());

@@ -6,19 +6,33 @@ use hepar_model::topology::NetworkConfig;
 use hepar_model::weights::Weights;
 use ndarray::{Array5, ArrayView5, Dimension};
 
+use crate::device::{NoGpu, Place};
 use crate::raunet::RaUnet;
 
-/// Runs networks through burn on the CPU (its `flex` backend).
-#[derive(Debug, Clone, Copy, Default)]
-pub struct BurnEngine;
+/// Runs networks layer by layer through burn.
+#[derive(Debug, Clone)]
+pub struct BurnEngine {
+    place: Place,
+    device: Device,
+}
+
+impl BurnEngine {
+    /// An engine that runs networks there.
+    ///
+    /// # Errors
+    /// When there is no such device.
+    pub fn open(place: Place) -> Result<Self, NoGpu> {
+        Ok(Self { place, device: place.device()? })
+    }
+}
 
 impl Engine for BurnEngine {
     fn name(&self) -> String {
-        "burn flex (CPU)".into()
+        self.place.name().into()
     }
 
     fn load(&self, weights: &Weights) -> Result<Box<dyn Network>, EngineError> {
-        Ok(Box::new(RaUnet::new(weights, &Device::default())))
+        Ok(Box::new(RaUnet::new(weights, &self.device)))
     }
 }
 
@@ -32,7 +46,7 @@ impl Network for RaUnet {
         check_input(self.config(), &input)?;
         let shape = input.raw_dim();
         let data = TensorData::new(input.iter().copied().collect::<Vec<f32>>(), shape.slice().to_vec());
-        let x = Tensor::<5>::from_data(data, &Device::default());
+        let x = Tensor::<5>::from_data(data, &self.device());
         let output = RaUnet::forward(self, x).into_data();
         let values = output.try_to_vec::<f32>().map_err(|e| EngineError::Failed(format!("{e:?}")))?;
         Array5::from_shape_vec(shape, values).map_err(|e| EngineError::Failed(e.to_string()))

@@ -4,7 +4,7 @@ use burn::module::{Module, Param, ParamId, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 use hepar_model::topology::NORM_EPSILON;
 
-use crate::extension::{can_join, convolution, joined_convolution, norm_relu, scale_shift_relu};
+use crate::extension::{blend, can_join, convolution, joined_convolution, norm_relu, scale_shift_relu};
 
 /// Share of a running statistic that one batch replaces: the original's momentum 0.99, seen from the other side.
 const MOMENTUM: f64 = 0.01;
@@ -74,12 +74,13 @@ impl Normalisation {
         let values = (n * d * h * w) as f64;
         let correction = values / (values - 1.001).max(1.0);
         let (y, mean, variance) = norm_relu(x, self.gamma.val(), self.beta.val(), NORM_EPSILON as f32);
-        let move_towards = |state: &RunningState<Tensor<1>>, batch: Tensor<1>| {
-            let old = state.value_sync().mul_scalar(1.0 - MOMENTUM);
-            state.update(old.add(batch.detach().mul_scalar(MOMENTUM)).detach());
+        let move_towards = |state: &RunningState<Tensor<1>>, batch: Tensor<1>, correction: f64| {
+            let shares = [1.0 - MOMENTUM, MOMENTUM * correction].map(|share| share as f32);
+            let moved = blend(state.value_sync().inner(), batch.inner(), shares);
+            state.update(Tensor::from_inner(moved));
         };
-        move_towards(&self.mean, mean);
-        move_towards(&self.variance, variance.mul_scalar(correction));
+        move_towards(&self.mean, mean, 1.0);
+        move_towards(&self.variance, variance, correction);
         y
     }
 }

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_loss_is_zero_for_the_target_itself_and_almost_one_for_its_opposite() {
-        let device = Device::default();
+        let device = Device::flex();
         let target = Tensor::<5>::ones([2, 1, 2, 3, 4], &device);
         assert!(value(soft_dice(target.clone(), target.clone(), target.clone())).abs() < 1e-6);
         let none = Tensor::<5>::zeros([2, 1, 2, 3, 4], &device);
@@ -54,7 +54,7 @@ mod tests {
     }
     #[test]
     fn cross_entropy_is_the_weighted_mean_of_logarithms() {
-        let device = Device::default();
+        let device = Device::flex();
         let row = |values: [f32; 4]| Tensor::<5>::from_data([[[[values]]]], &device);
         let loss = cross_entropy(row([0.9, 0.2, 0.5, 0.0]), row([1.0, 0.0, 1.0, 1.0]), row([1.0, 1.0, 0.5, 0.0]));
         let expected = -(0.9f32.ln() + 0.8f32.ln() + 0.5 * 0.5f32.ln()) / 2.5;
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn voxels_without_weight_do_not_count() {
-        let device = Device::default();
+        let device = Device::flex();
         let row = |values: [f32; 2]| Tensor::<5>::from_data([[[[values]]]], &device);
         let part = soft_dice(row([0.7, 0.9]), row([1.0, 0.0]), row([1.0, 0.0]));
         assert!((value(part) - (1.0 - 2.4 / 2.7)).abs() < 1e-6);

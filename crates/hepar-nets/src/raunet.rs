@@ -69,6 +69,11 @@ impl RaUnet {
         &self.config
     }
 
+    /// Where its weights are; with automatic differentiation when it trains.
+    pub fn device(&self) -> Device {
+        self.convolutions.first().map_or_else(Device::flex, |first| first.bias.val().device())
+    }
+
     /// Probabilities of the object.
     ///
     /// # Shapes

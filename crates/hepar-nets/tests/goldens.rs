@@ -57,7 +57,7 @@ fn the_output_equals_pytorchs_to_1e_5() {
     for case in golden("raunet_inference.json") {
         let (config, shape) = (network(&case), shape(&case));
         let input = Array5::from_shape_vec(shape, values(&case["input"], shape)).unwrap();
-        let mut net = RaUnet::new(&generated(config), &Device::default());
+        let mut net = RaUnet::new(&generated(config), &Device::flex());
         let output = Network::forward(&mut net, input.view()).unwrap();
         let output = output.as_slice().unwrap();
 
@@ -82,7 +82,7 @@ struct Step {
 
 /// One training step's forward and backward pass.
 fn step(case: &Value) -> Step {
-    let (config, shape, device) = (network(case), shape(case), Device::default().autodiff());
+    let (config, shape, device) = (network(case), shape(case), Device::flex().autodiff());
     let net = RaUnet::new(&generated(config), &device);
     let tensor = |values: Vec<f32>| Tensor::<5>::from_data(TensorData::new(values, shape), &device);
     let input = tensor(values(&case["input"], shape)).require_grad();
@@ -185,7 +185,7 @@ fn the_number_of_threads_changes_neither_output_nor_gradients() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let input = Array5::from_shape_vec(shape, values(&case["input"], shape)).unwrap();
-            let mut net = RaUnet::new(&generated(config), &Device::default());
+            let mut net = RaUnet::new(&generated(config), &Device::flex());
             (Network::forward(&mut net, input.view()).unwrap(), step(&case).gradients)
         })
     };
@@ -210,7 +210,7 @@ fn a_training_step_moves_the_running_statistics_as_keras_does() {
 
 #[test]
 fn an_input_that_the_network_does_not_take_is_refused() {
-    let mut net = RaUnet::new(&generated(NetworkConfig::RA_UNET_I), &Device::default());
+    let mut net = RaUnet::new(&generated(NetworkConfig::RA_UNET_I), &Device::flex());
     for shape in [[1, 1, 2, 32, 32], [1, 2, 1, 32, 32], [1, 1, 1, 32, 33], [0, 1, 1, 32, 32]] {
         let error = Network::forward(&mut net, Array5::zeros(shape).view()).unwrap_err();
         assert!(error.to_string().contains("multiples of 32"), "{error}");

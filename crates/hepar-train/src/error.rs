@@ -8,6 +8,7 @@ use hepar_formats::ReadError;
 use hepar_metrics::ShapeMismatch;
 use hepar_model::engine::EngineError;
 use hepar_model::weights::WeightsError;
+use hepar_nets::device::NoGpu;
 use hepar_pipeline::PipelineError;
 
 use crate::config::ConfigError;
@@ -126,6 +127,9 @@ pub enum TrainError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// There is no such device to train on.
+    #[error(transparent)]
+    Device(#[from] NoGpu),
     /// The data is wrong.
     #[error(transparent)]
     Data(#[from] DataError),

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use hepar_model::weights::Weights;
-use hepar_nets::RaUnet;
 use hepar_nets::loss::{cross_entropy, soft_dice};
+use hepar_nets::{Adam, RaUnet};
 
 use crate::checkpoint::{Checkpoint, OwnFolder, State};
 use crate::config::{Loss, TrainConfig};
@@ -32,12 +32,13 @@ impl Learner {
     /// The learner of a checkpoint, or one in the state `begin` with the weights `start`, or with random ones.
     pub fn new(
         config: &TrainConfig,
+        device: Device,
         checkpoint: Option<Checkpoint>,
         start: Option<Weights>,
         begin: State,
     ) -> Result<Self, TrainError> {
-        let device = Device::default().autodiff();
-        let optimizer = AdamConfig::new().with_beta_1(0.9).with_beta_2(0.999).with_epsilon(1e-8).init();
+        let device = device.autodiff();
+        let optimizer = Adam::optimiser();
         let Some(checkpoint) = checkpoint else {
             let network = match start {
                 Some(weights) => RaUnet::new(&weights, &device),
@@ -55,7 +56,7 @@ impl Learner {
     /// # Errors
     /// When the loss is no number.
     pub fn step(&mut self, config: &TrainConfig, batch: Batch) -> Result<(), TrainError> {
-        let device = Device::default().autodiff();
+        let device = self.network.device();
         let [depth, height, width] = config.patch;
         let shape = [config.batch, 1, depth, height, width];
         let tensor = |values: Vec<f32>| Tensor::<5>::from_data(TensorData::new(values, shape), &device);
@@ -66,15 +67,16 @@ impl Learner {
             Loss::Dice => dice,
             Loss::DiceCrossEntropy => dice.add(cross_entropy(probabilities, target, weight)),
         };
-        let value = loss.clone().into_data().try_to_vec::<f32>().ok().and_then(|v| v.first().copied());
-        let value = value.unwrap_or(f32::NAN);
         let step = self.state.step;
-        if !value.is_finite() {
-            return Err(TrainError::Diverged { step, samples: batch.samples, loss: value });
-        }
         let rate = learning_rate(config, self.state.plateau, step);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
         self.network = self.optimizer.step(rate, self.network.clone(), gradients);
+        // Read last: a GPU would have to wait for whoever reads before it knew of the steps back.
+        let value = loss.into_data().try_to_vec::<f32>().ok().and_then(|v| v.first().copied());
+        let value = value.unwrap_or(f32::NAN);
+        if !value.is_finite() {
+            return Err(TrainError::Diverged { step, samples: batch.samples, loss: value });
+        }
         let smoothed =
             self.state.smoothed_loss.map_or(f64::from(value), |mean| mean + SMOOTHING * (f64::from(value) - mean));
         self.state.smoothed_loss = Some(smoothed);

@@ -4,6 +4,7 @@
 //! - [`dataset`]: which cases there are and whom they show; [`split`]: who is trained on and who is held out;
 //! - [`prepare`]: cases in memory on the grid of their stage; [`sample`]: which part of which case a sample shows;
 //! - [`run`]: the loop, resumable at any step; [`validate`]: Dice on the held-out patients;
+//! - [`Packing`]: a compact copy of a data set;
 //! - [`export`]: from a run's folder to a stage of a model.
 //!
 //! Source: Jin et al., "RA-UNet: a hybrid deep attention-aware network to extract liver and tumor in CT scans",
@@ -19,6 +20,7 @@ mod learner;
 mod loader;
 mod lock;
 mod log;
+mod pack;
 pub mod prepare;
 mod preset;
 mod progress;
@@ -32,5 +34,6 @@ pub use config::{Augmentation, ConfigError, Schedule, TrainConfig};
 pub use dataset::{Case, PatientId, Source, discover};
 pub use error::{DataError, TrainError};
 pub use export::{ExportedStage, export_stage};
+pub use pack::{PackError, Packing};
 pub use run::{Control, Summary, train};
 pub use split::{LeftOut, Split, fold_of};

@@ -1,6 +1,7 @@
 //! Batches made while the network computes.
 
 use std::any::Any;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,8 +10,8 @@ use std::thread::Scope;
 use crate::error::TrainError;
 use crate::sample::Sampler;
 
-/// Batches that wait at most; each is three arrays of the batch's size.
-const PREFETCHED: usize = 3;
+/// Batches of a thread that wait at most; each is three arrays of the batch's size.
+const PREFETCHED: usize = 2;
 
 /// The samples of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +28,12 @@ pub(crate) struct Batch {
 
 /// Batches in the order of their steps, or why there is none.
 #[derive(Debug)]
-pub(crate) struct Batches(Receiver<Result<Batch, String>>);
+pub(crate) struct Batches {
+    /// One of each thread; they take turns.
+    threads: Vec<Receiver<Result<Batch, String>>>,
+    /// Whose turn it is.
+    next: usize,
+}
 
 impl Batch {
     /// The batch of step `step`, from 0.
@@ -49,32 +55,39 @@ impl Batches {
     ///
     /// # Errors
     /// [`TrainError::Loader`] when it could not be made, or there are no more steps.
-    pub fn next(&self) -> Result<Batch, TrainError> {
-        self.0.recv().unwrap_or_else(|_| Err("no step is left".into())).map_err(TrainError::Loader)
+    pub fn next(&mut self) -> Result<Batch, TrainError> {
+        let batch = self.threads[self.next].recv().unwrap_or_else(|_| Err("no step is left".into()));
+        self.next = (self.next + 1) % self.threads.len();
+        batch.map_err(TrainError::Loader)
     }
 }
 
-/// Calls `make` for `steps`, in order, on a thread of its own, a few ahead of who takes the batches.
+/// Calls `make` for `steps` on `threads` threads that take turns, a few steps ahead of who takes the batches.
 ///
-/// The thread ends with the last step, when the batches are dropped, or when `make` panics; the panic arrives as an
+/// A thread ends with its last step, when the batches are dropped, or when `make` panics; the panic arrives as an
 /// error in the place of its batch.
 pub(crate) fn prefetch<'scope>(
     scope: &'scope Scope<'scope, '_>,
+    threads: NonZeroUsize,
     steps: Range<u64>,
-    make: impl Fn(u64) -> Batch + Send + 'scope,
+    make: impl Fn(u64) -> Batch + Clone + Send + 'scope,
 ) -> Batches {
-    let (sender, receiver): (SyncSender<Result<Batch, String>>, _) = sync_channel(PREFETCHED);
-    scope.spawn(move || {
-        for step in steps {
-            // What `make` borrows is only read, so a panic leaves nothing half done that anyone would see.
-            let batch = catch_unwind(AssertUnwindSafe(|| make(step))).map_err(|panic| said(panic.as_ref()));
-            let is_last = batch.is_err();
-            if sender.send(batch).is_err() || is_last {
-                break;
+    let thread = |first: usize| {
+        let (sender, receiver): (SyncSender<Result<Batch, String>>, _) = sync_channel(PREFETCHED);
+        let (make, steps) = (make.clone(), steps.clone().skip(first).step_by(threads.get()));
+        scope.spawn(move || {
+            for step in steps {
+                // What `make` borrows is only read, so a panic leaves nothing half done that anyone would see.
+                let batch = catch_unwind(AssertUnwindSafe(|| make(step))).map_err(|panic| said(panic.as_ref()));
+                let is_last = batch.is_err();
+                if sender.send(batch).is_err() || is_last {
+                    break;
+                }
             }
-        }
-    });
-    Batches(receiver)
+        });
+        receiver
+    };
+    Batches { threads: (0..threads.get()).map(thread).collect(), next: 0 }
 }
 
 /// The text of a panic.
@@ -94,10 +107,23 @@ mod tests {
             Batch { samples: step..step + 1, input: Vec::new(), target: Vec::new(), weight: Vec::new() }
         };
         std::thread::scope(|scope| {
-            let batches = prefetch(scope, 5..9, make);
+            let mut batches = prefetch(scope, NonZeroUsize::MIN, 5..9, make);
             assert_eq!([batches.next().unwrap(), batches.next().unwrap()].map(|batch| batch.samples.start), [5, 6]);
             let error = batches.next().unwrap_err().to_string();
             assert!(error.contains("step 7 cannot be made"), "{error}");
+            assert!(batches.next().is_err());
+        });
+    }
+
+    #[test]
+    fn batches_of_many_threads_come_in_the_order_of_their_steps() {
+        let make = |step: u64| {
+            std::thread::sleep(std::time::Duration::from_millis(7 * (step % 3)));
+            Batch { samples: step..step + 1, input: Vec::new(), target: Vec::new(), weight: Vec::new() }
+        };
+        std::thread::scope(|scope| {
+            let mut batches = prefetch(scope, NonZeroUsize::new(4).unwrap(), 3..16, make);
+            assert!((3..16).all(|step| batches.next().unwrap().samples.start == step));
             assert!(batches.next().is_err());
         });
     }

@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use burn::module::Module;
 use hepar_model::stage::StageName;
 use hepar_model::weights::Weights;
+use hepar_nets::device::Place;
 use hepar_pipeline::{PipelineError, Watch};
 
 use crate::checkpoint::{OwnFolder, State};
@@ -35,6 +37,8 @@ pub struct Control {
     pub minutes: Option<f64>,
     /// Whether to report to standard error.
     pub progress: bool,
+    /// Where the network is trained.
+    pub place: Place,
 }
 
 /// What a session of training came to.
@@ -111,8 +115,17 @@ fn train_until(
         return Ok(Summary::of(&state, config));
     };
     let session = Session { config, folder, control, is_cancelled, progress, held_out };
-    let learner = Learner::new(config, checkpoint, start, state)?;
+    let device = control.place.device()?;
+    let learner = Learner::new(config, device, checkpoint, start, state)?;
     session.run(&material, learner)
+}
+
+/// Threads that make batches: the processor needs its own for the network, and leaves them to a GPU's.
+fn loaders(place: Place) -> NonZeroUsize {
+    match place {
+        Place::Cpu => NonZeroUsize::MIN,
+        Place::Gpu => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    }
 }
 
 /// The weights in the file that the configuration names, if it names one.
@@ -172,12 +185,13 @@ impl Session<'_> {
         self.folder.begin(self.config)?;
         std::thread::scope(|scope| {
             let steps = learner.state.step..self.config.steps;
-            let batches = prefetch(scope, steps, |step| Batch::make(&sampler, step, self.config.batch));
-            self.learn(learner, &batches)
+            let make = |step| Batch::make(&sampler, step, self.config.batch);
+            let batches = prefetch(scope, loaders(self.control.place), steps, make);
+            self.learn(learner, batches)
         })
     }
 
-    fn learn(&self, mut learner: Learner, batches: &Batches) -> Result<Summary, TrainError> {
+    fn learn(&self, mut learner: Learner, mut batches: Batches) -> Result<Summary, TrainError> {
         let (start, before, first) = (Instant::now(), learner.state.seconds, learner.state.step);
         // The row of a step whose validation was cancelled is written again, with its score.
         let is_row_open = self.owes_validation(&learner.state) && learner.state.latest.is_some();

@@ -3,6 +3,7 @@
 use hepar_engine::CpuEngine;
 use hepar_model::engine::Engine;
 use hepar_nets::BurnEngine;
+use hepar_nets::device::Place;
 
 use crate::error::Error;
 
@@ -15,6 +16,8 @@ pub enum EngineChoice {
     Hepar,
     /// The networks as they are trained, layer by layer through burn, on the processor.
     Burn,
+    /// The same on a graphics processor.
+    Gpu,
     /// ONNX Runtime on the processor, with as many threads as hepar would use.
     ///
     /// Its library is loaded from where the environment variable `ORT_DYLIB_PATH` says.
@@ -26,11 +29,12 @@ impl EngineChoice {
     /// The engine, ready to load networks.
     ///
     /// # Errors
-    /// When its library is not there; hepar's own always is.
+    /// When its library or its device is not there; hepar's own always is.
     pub fn open(self) -> Result<Box<dyn Engine>, Error> {
         match self {
             Self::Hepar => Ok(Box::new(CpuEngine)),
-            Self::Burn => Ok(Box::new(BurnEngine)),
+            Self::Burn => Ok(Box::new(BurnEngine::open(Place::Cpu)?)),
+            Self::Gpu => Ok(Box::new(BurnEngine::open(Place::Gpu)?)),
             #[cfg(feature = "onnxruntime")]
             Self::OnnxRuntime => {
                 let threads = std::num::NonZeroUsize::new(rayon::current_num_threads());

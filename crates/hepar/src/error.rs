@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use hepar_formats::{ReadError, WriteError};
 use hepar_model::stage::StageName;
+use hepar_nets::device::NoGpu;
 use hepar_phantom::SpecError;
 use hepar_pipeline::PipelineError;
-use hepar_train::TrainError;
+use hepar_train::{PackError, TrainError};
 
 use crate::embedded::ModelError;
 use crate::evaluate::EvaluateError;
@@ -72,6 +73,9 @@ pub enum ErrorKind {
     /// A single network did not run.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// There is no graphics processor to run networks on.
+    #[error(transparent)]
+    NoGpu(#[from] NoGpu),
     /// ONNX Runtime is not there.
     #[cfg(feature = "onnxruntime")]
     #[error(transparent)]
@@ -94,6 +98,14 @@ pub enum ErrorKind {
         doing: String,
         /// What is wrong.
         source: TrainError,
+    },
+    /// A data set cannot be packed.
+    #[error("{doing}")]
+    Pack {
+        /// What was being done: a fragment that follows "failed to".
+        doing: String,
+        /// What is wrong.
+        source: PackError,
     },
     /// A training run is of another stage.
     #[error("take the {stage} network from {}: its network is {found}", run.display())]
@@ -157,10 +169,13 @@ impl Error {
             Kind::Prepare(error) | Kind::Segment { source: error, .. } => of_pipeline(error),
             #[cfg(feature = "onnxruntime")]
             Kind::OnnxRuntime(_) => exit::USAGE,
+            Kind::NoGpu(_) => exit::USAGE,
             Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } | Kind::Experiment(_) => exit::USAGE,
             Kind::Output(_) => exit::OUTPUT,
             Kind::Network(error) => error.exit_code(),
             Kind::Train { source, .. } => of_training(source),
+            Kind::Pack { source: PackError::Data(_), .. } => exit::INPUT,
+            Kind::Pack { .. } => exit::OUTPUT,
             Kind::Interrupted => exit::INTERRUPTED,
         }
     }
@@ -185,7 +200,7 @@ fn of_pipeline(error: &PipelineError) -> u8 {
 
 fn of_training(error: &TrainError) -> u8 {
     match error {
-        TrainError::Config(_) => exit::USAGE,
+        TrainError::Config(_) | TrainError::Device(_) => exit::USAGE,
         TrainError::Data(_) | TrainError::OtherData(_) | TrainError::Weights(_) => exit::INPUT,
         TrainError::Folder { .. } | TrainError::OtherConfig { .. } => exit::OUTPUT,
         _ => exit::INTERNAL,

@@ -154,6 +154,22 @@ impl<B: LayerGradients, C: CheckpointStrategy> Layers for Autodiff<B, C> {
         unreachable!("a network that is trained normalises by the batch's statistics")
     }
 
+    fn layer_blend(_x: FloatTensor<Self>, _y: FloatTensor<Self>, _of_x: f32, _of_y: f32) -> FloatTensor<Self> {
+        unreachable!("statistics are not differentiated")
+    }
+
+    fn layer_adam(
+        _parameter: FloatTensor<Self>,
+        _gradient: FloatTensor<Self>,
+        _first: FloatTensor<Self>,
+        _second: FloatTensor<Self>,
+        _betas: [f32; 2],
+        _step: f32,
+        _epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("steps are not differentiated")
+    }
+
     fn layer_norm_relu(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,

@@ -93,6 +93,33 @@ impl Layers for Flex {
         let y = norm::scale_shift_relu(&shape, x.slice(), &scale, &shift);
         (tensor(y, &dims.to_vec()), tensor(mean, &[shape.channels]), tensor(variance, &[shape.channels]))
     }
+
+    fn layer_blend(x: FlexTensor, y: FlexTensor, of_x: f32, of_y: f32) -> FlexTensor {
+        let dims = x.shape();
+        let (x, y) = (Values::of(&x), Values::of(&y));
+        let blended = x.slice().iter().zip(y.slice()).map(|(x, y)| x * of_x + y * of_y).collect();
+        tensor(blended, &dims.to_vec())
+    }
+
+    fn layer_adam(
+        parameter: FlexTensor,
+        gradient: FlexTensor,
+        first: FlexTensor,
+        second: FlexTensor,
+        [beta_1, beta_2]: [f32; 2],
+        step: f32,
+        epsilon: f32,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let dims = parameter.shape().to_vec();
+        let [parameter, gradient, first, second] = [&parameter, &gradient, &first, &second].map(Values::of);
+        let moment = |moment: &Values, beta: f32, of: fn(f32) -> f32| -> Vec<f32> {
+            moment.slice().iter().zip(gradient.slice()).map(|(m, g)| beta * m + (1.0 - beta) * of(*g)).collect()
+        };
+        let (first, second) = (moment(&first, beta_1, |g| g), moment(&second, beta_2, |g| g * g));
+        let moved = parameter.slice().iter().zip(first.iter().zip(&second));
+        let moved = moved.map(|(p, (m, v))| p - step * m / (v.sqrt() + epsilon)).collect();
+        (tensor(moved, &dims), tensor(first, &dims), tensor(second, &dims))
+    }
 }
 
 impl LayerGradients for Flex {

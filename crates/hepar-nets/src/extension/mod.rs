@@ -4,7 +4,11 @@
 //! those of the layers: maps N × C × D × H × W, kernels `[out, in, d, h, w]`, everything else `[channels]`.
 
 mod autodiff;
+#[cfg(feature = "wgpu")]
+mod cube;
 mod flex;
+#[cfg(all(test, feature = "wgpu"))]
+mod tests;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
@@ -12,7 +16,8 @@ use burn::tensor::Tensor;
 use hepar_kernels::joined::JoinedShape;
 
 /// Layers that a backend computes as one operation.
-#[backend_extension(Flex, Autodiff)]
+#[cfg_attr(feature = "wgpu", backend_extension(Cube, Flex, Autodiff))]
+#[cfg_attr(not(feature = "wgpu"), backend_extension(Flex, Autodiff))]
 pub(crate) trait Layers: Backend {
     /// Convolution with bias, stride 1 and zero "same" padding.
     fn layer_convolution(x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>)
@@ -44,6 +49,21 @@ pub(crate) trait Layers: Backend {
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// x · `of_x` + y · `of_y`, of any shape; not differentiable.
+    fn layer_blend(x: FloatTensor<Self>, y: FloatTensor<Self>, of_x: f32, of_y: f32) -> FloatTensor<Self>;
+
+    /// A step of Adam for a parameter of any shape: the parameter and its two moments after it; not differentiable.
+    #[allow(clippy::too_many_arguments)]
+    fn layer_adam(
+        parameter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        betas: [f32; 2],
+        step: f32,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 }
@@ -136,6 +156,29 @@ pub(crate) fn norm_relu(
     let (x, gamma, beta) = (x.into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
     let (y, mean, variance) = Dispatch::layer_norm_relu(x, gamma, beta, epsilon);
     (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
+}
+
+/// x · `of_x` + y · `of_y`; not differentiable.
+pub(crate) fn blend<const D: usize>(x: Tensor<D>, y: Tensor<D>, [of_x, of_y]: [f32; 2]) -> Tensor<D> {
+    use burn::backend::Dispatch;
+    Tensor::from_dispatch(Dispatch::layer_blend(x.into_dispatch(), y.into_dispatch(), of_x, of_y))
+}
+
+/// The parameter and its two moments after a step of Adam: m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
+/// p ← p − step · m / (√v + ε).
+pub(crate) fn adam<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    moments: [Tensor<D>; 2],
+    betas: [f32; 2],
+    step: f32,
+    epsilon: f32,
+) -> (Tensor<D>, [Tensor<D>; 2]) {
+    use burn::backend::Dispatch;
+    let (parameter, gradient) = (parameter.into_dispatch(), gradient.into_dispatch());
+    let [first, second] = moments.map(Tensor::into_dispatch);
+    let (parameter, first, second) = Dispatch::layer_adam(parameter, gradient, first, second, betas, step, epsilon);
+    (Tensor::from_dispatch(parameter), [Tensor::from_dispatch(first), Tensor::from_dispatch(second)])
 }
 
 fn joined_shape(low: [usize; 5], full: [usize; 5], weight: [usize; 5]) -> JoinedShape {

@@ -1,13 +1,32 @@
-use clap::ValueEnum;
-use hepar::Error;
+use clap::{Args, ValueEnum};
 use hepar::engine::EngineChoice;
 use hepar_model::engine::Engine;
+use hepar_nets::device::Place;
+
+use super::Failure;
+
+/// What runs the networks, and where.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct EngineArguments {
+    /// What runs the networks [default: hepar on the CPU, burn on a GPU]
+    #[arg(long, value_enum)]
+    engine: Option<EngineArgument>,
+    #[command(flatten)]
+    device: DeviceArguments,
+}
+
+/// Where networks run.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DeviceArguments {
+    /// Where the networks run; gpu needs a program built with --features wgpu
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceArgument,
+}
 
 /// An engine on the command line.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub enum EngineArgument {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EngineArgument {
     /// hepar's own
-    #[default]
     Hepar,
     /// The networks as they are trained, layer by layer: slower, to check the first
     Burn,
@@ -17,14 +36,37 @@ pub enum EngineArgument {
     OnnxRuntime,
 }
 
-impl EngineArgument {
-    pub fn open(self) -> Result<Box<dyn Engine>, Error> {
-        match self {
-            Self::Hepar => EngineChoice::Hepar,
-            Self::Burn => EngineChoice::Burn,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum DeviceArgument {
+    /// The processor
+    #[default]
+    Cpu,
+    /// A graphics processor, through Vulkan, Metal or DirectX 12
+    Gpu,
+}
+
+impl EngineArguments {
+    /// The engine, ready to load networks.
+    pub fn open(self) -> Result<Box<dyn Engine>, Failure> {
+        let choice = match (self.device.device, self.engine) {
+            (DeviceArgument::Cpu, None | Some(EngineArgument::Hepar)) => EngineChoice::Hepar,
+            (DeviceArgument::Cpu, Some(EngineArgument::Burn)) => EngineChoice::Burn,
             #[cfg(feature = "onnxruntime")]
-            Self::OnnxRuntime => EngineChoice::OnnxRuntime,
+            (DeviceArgument::Cpu, Some(EngineArgument::OnnxRuntime)) => EngineChoice::OnnxRuntime,
+            (DeviceArgument::Gpu, None | Some(EngineArgument::Burn)) => EngineChoice::Gpu,
+            (DeviceArgument::Gpu, Some(_)) => {
+                return Err(Failure::usage("use a GPU with this engine: only burn runs on one"));
+            }
+        };
+        Ok(choice.open()?)
+    }
+}
+
+impl DeviceArguments {
+    pub fn place(self) -> Place {
+        match self.device {
+            DeviceArgument::Cpu => Place::Cpu,
+            DeviceArgument::Gpu => Place::Gpu,
         }
-        .open()
     }
 }

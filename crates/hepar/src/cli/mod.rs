@@ -1,5 +1,6 @@
 //! What was typed, and the job that it asks for.
 
+mod data;
 mod demo;
 mod engine;
 mod evaluate;
@@ -51,6 +52,7 @@ enum Command {
     Experiment(experiment::Arguments),
     Phantom(phantom::Arguments),
     Train(train::Arguments),
+    Data(data::Arguments),
     Model(model::Arguments),
 }
 
@@ -75,6 +77,7 @@ impl Cli {
             Command::Experiment(arguments) => arguments.run(),
             Command::Phantom(arguments) => arguments.run(),
             Command::Train(arguments) => arguments.run(),
+            Command::Data(arguments) => arguments.run(),
             Command::Model(arguments) => arguments.run(),
         }
     }

@@ -11,7 +11,7 @@ use hepar::{Bundle, exit, open_model};
 use hepar_model::stage::{Grid, Stage, StageName};
 use hepar_model::topology::Dimensions;
 
-use super::engine::EngineArgument;
+use super::engine::EngineArguments;
 use super::{Failure, print, text};
 
 /// Look at models, run and export their networks, import and put them together
@@ -36,9 +36,8 @@ enum Command {
         /// Which network
         #[arg(long, value_enum)]
         stage: StageArgument,
-        /// What runs it
-        #[arg(long, value_enum, default_value_t)]
-        engine: EngineArgument,
+        #[command(flatten)]
+        engine: EngineArguments,
         /// The array, .npy
         #[arg(long, value_name = "X.npy")]
         input: PathBuf,

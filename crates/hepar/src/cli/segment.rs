@@ -5,7 +5,7 @@ use hepar::cohort::{Cohort, PlannedCase};
 use hepar::watch::Terminal;
 use hepar::{Error, Findings, LastStage, Options, Segmenter, exit, open_model, sentence};
 
-use super::engine::EngineArgument;
+use super::engine::EngineArguments;
 use super::{Failure, interrupt, print, text};
 
 const EXAMPLES: &str = "\
@@ -31,9 +31,8 @@ pub struct Arguments {
     /// Folder of the model [default: the one in the program]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// What runs the networks
-    #[arg(long, value_enum, default_value_t)]
-    engine: EngineArgument,
+    #[command(flatten)]
+    engine: EngineArguments,
     /// How far to go
     #[arg(long, value_enum, default_value_t = Stages::All)]
     stages: Stages,

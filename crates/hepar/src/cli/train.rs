@@ -6,6 +6,7 @@ use hepar::{ErrorKind, exit};
 use hepar_model::stage::StageName;
 use hepar_train::{Control, Summary, TrainConfig, TrainError, train};
 
+use super::engine::DeviceArguments;
 use super::model::StageArgument;
 use super::{Failure, interrupt, print};
 
@@ -51,6 +52,8 @@ pub struct Arguments {
     /// From which everything random is drawn
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    #[command(flatten)]
+    device: DeviceArguments,
     /// Show no progress and no summary
     #[arg(short, long)]
     quiet: bool,
@@ -68,7 +71,8 @@ impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
         let config = self.config()?;
         let interrupt = interrupt()?;
-        let control = Control { cancel: interrupt.flag(), minutes: self.minutes, progress: !self.quiet };
+        let place = self.device.place();
+        let control = Control { cancel: interrupt.flag(), minutes: self.minutes, progress: !self.quiet, place };
         let summary = train(&config, &self.data, &self.run, &control)
             .map_err(|source| ErrorKind::Train { doing: format!("train the {} network", config.stage), source })?;
         if !self.quiet {

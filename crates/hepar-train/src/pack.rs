@@ -1,0 +1,128 @@
+//! A compact copy of a data set, to be carried to another machine or read faster.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hepar_formats::{GridHeader, WriteError, write_labels, write_scan};
+use hepar_model::stage::Grid;
+use hepar_volume::{Margin, Reach, Volume, VoxelBox, resample_nearest, resize_mean};
+use rayon::prelude::*;
+
+use crate::dataset::{Case, Source};
+use crate::error::DataError;
+use crate::prepare::read_canonical;
+
+/// What is kept of a scan.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Packing {
+    /// Distance of voxel centres in millimetres, `[k, j, i]`; along an axis on which a scan is coarser it stays as it is.
+    pub spacing: [f64; 3],
+    /// What is kept around the liver, in millimetres.
+    pub margin_mm: f64,
+    /// Hounsfield units are clipped to this range …
+    pub range: [i16; 2],
+    /// … and rounded to multiples of this, which is what makes them compact; at least 1.
+    pub step: i16,
+}
+
+/// Why a case was not packed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackError {
+    /// The case cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The copy cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A folder cannot be made.
+    #[error("make the folder {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl Packing {
+    /// What training on grids of 2.5 × 1 × 1 mm and coarser sees.
+    pub const STANDARD: Self = Self { spacing: [2.5, 1.0, 1.0], margin_mm: 40.0, range: [-160, 240], step: 4 };
+
+    /// Writes the scans among `cases` as `CASE_ct.nii.gz` and `CASE_label.nii.gz` into `folder`, below the folder that
+    /// the case is named after, in canonical orientation; how many there were. Single slices are left out.
+    ///
+    /// Hounsfield units of coarser voxels are means of those they cover, labels those of the nearest voxel.
+    ///
+    /// # Errors
+    /// When a case cannot be read or has no liver, or a copy cannot be written.
+    pub fn write(&self, cases: &[Case], folder: &Path) -> Result<usize, PackError> {
+        let one = |case: &Case| match &case.source {
+            Source::Slices { .. } => Ok(0),
+            Source::Volume { image, labels } => self.write_case(case, image, labels, folder).map(|()| 1),
+        };
+        cases.par_iter().map(one).sum()
+    }
+
+    fn write_case(&self, case: &Case, image: &Path, labels: &Path, folder: &Path) -> Result<(), PackError> {
+        let (scan, truth) = read_canonical(image, labels)?;
+        let liver = VoxelBox::around(truth.data(), |&label| label >= 1);
+        let liver = liver.ok_or_else(|| DataError::NoLiver(labels.to_owned()))?;
+        let kept = liver.padded(Margin([Reach::Millimetres(self.margin_mm); 3]), scan.geometry());
+        let (scan, truth) = (scan.crop(&kept), truth.crop(&kept));
+        let own = scan.geometry().spacing();
+        let mm = std::array::from_fn(|axis| self.spacing[axis].max(own[axis]));
+        let shape = Grid::Spacing { mm }.shape(scan.shape(), own);
+        // At least one voxel along each axis, and as many values as the grid has.
+        let grid = scan.geometry().resized(shape).unwrap_or_else(|error| unreachable!("{error}"));
+        let hu = resize_mean(scan.data(), shape).mapv(|hu| self.rounded(hu));
+        let hu = Volume::new(hu, grid.clone()).unwrap_or_else(|error| unreachable!("{error}"));
+        let truth = resample_nearest(&truth, &grid, 0);
+        let path = |ending: &str| folder.join(format!("{}_{ending}.nii.gz", case.name));
+        let (ct, label) = (path("ct"), path("label"));
+        let below = ct.parent().unwrap_or(folder);
+        fs::create_dir_all(below).map_err(|source| PackError::Folder { path: below.to_owned(), source })?;
+        let header = GridHeader::from_geometry(&grid);
+        write_scan(&ct, &hu, &header)?;
+        Ok(write_labels(&label, &truth, &header)?)
+    }
+
+    fn rounded(&self, hu: f32) -> i16 {
+        let [low, high] = self.range.map(f32::from);
+        let step = f32::from(self.step.max(1));
+        ((hu.clamp(low, high) / step).round() * step) as i16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::discover;
+    use hepar_volume::Geometry;
+
+    #[test]
+    fn a_packed_case_is_found_again_coarser_and_in_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("lits");
+        fs::create_dir(&from).unwrap();
+        let grid = Geometry::axis_aligned([50, 60, 60], [1.0, 0.5, 2.0]).unwrap();
+        let scan = Volume::from_fn(grid.clone(), |[k, j, i]| (k * 3 + j * 5 + i) as i16 - 300);
+        let labels =
+            Volume::from_fn(grid.clone(), |[k, j, i]| u8::from([k, j, i].iter().all(|at| (20..40).contains(at))));
+        let header = GridHeader::from_geometry(&grid);
+        write_scan(&from.join("a_ct.nii.gz"), &scan, &header).unwrap();
+        write_labels(&from.join("a_label.nii.gz"), &labels, &header).unwrap();
+        let cases = discover(&[folder.path().to_owned()]).unwrap();
+        let to = folder.path().join("packed");
+        let packing = Packing { margin_mm: 5.0, ..Packing::STANDARD };
+        assert_eq!(packing.write(&cases, &to).unwrap(), 1);
+        let (image, truth) = (to.join("lits/a_ct.nii.gz"), to.join("lits/a_label.nii.gz"));
+        let (scan, labels) = read_canonical(&image, &truth).unwrap();
+        // 30 slices of 1 mm, 40 rows of 0.5 mm, and columns that were wider than asked for.
+        assert_eq!(scan.shape(), [12, 20, 26]);
+        assert!(scan.data().iter().all(|hu| hu % 4 == 0 && (-160..=240).contains(hu)));
+        let volume =
+            labels.data().iter().filter(|&&label| label == 1).count() as f64 * labels.geometry().voxel_volume();
+        assert!((volume - 20.0 * 10.0 * 40.0).abs() < 500.0, "{volume}");
+    }
+}
