@@ -79,7 +79,7 @@ pub struct Norm<'a> {
 
 impl Norm<'_> {
     /// 1 / √(variance + ε).
-    fn inverse(&self, c: usize) -> f32 {
+    pub(crate) fn inverse(&self, c: usize) -> f32 {
         (self.variance[c] + self.epsilon).sqrt().recip()
     }
 

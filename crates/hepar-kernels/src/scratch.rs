@@ -9,6 +9,7 @@ static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 const KEPT: usize = 10;
 
 /// A buffer from the pool, given back when it is dropped.
+#[derive(Debug)]
 pub(crate) struct Scratch(Vec<f32>);
 
 impl Scratch {
@@ -29,6 +30,14 @@ impl Scratch {
         let mut buffer = Self::take(len);
         buffer.fill(0.0);
         buffer
+    }
+}
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        let mut copy = Self::take(self.len());
+        copy.copy_from_slice(self);
+        copy
     }
 }
 
