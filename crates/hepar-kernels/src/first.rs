@@ -15,8 +15,7 @@ use crate::isa::arch;
 use crate::lanes::{load, store};
 use crate::maps::MapLayout;
 use crate::moments::Moments;
-use crate::norm::Norm;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, taken};
 use crate::tap_sums::{Patches, TapSums, totals};
 
 /// Sizes of the layer.
@@ -114,12 +113,13 @@ pub fn fold(shape: &FirstShape, x: &[f32], weights: &FirstWeights<'_>) -> Folded
         arch().dispatch(PlaneMoments { shape, layer: &layer, input: &input, distances, sample, z })
     });
     let (mean, variance) = Moments::of_channels(&planes.collect::<Vec<_>>(), shape.channels);
-    let FirstWeights { gamma, beta, epsilon, .. } = *weights;
-    let (scale, shift) = Norm { gamma, beta, mean: &mean, variance: &variance, epsilon }.scale_and_shift();
     let mut kernels = Vec::with_capacity(shape.channels * (shape.taps() + 1));
     for (c, kernel) in weights.kernels.chunks_exact(shape.taps()).enumerate() {
-        kernels.extend(kernel.iter().map(|weight| weight * scale[c]));
-        kernels.push(weights.bias[c] * scale[c] + shift[c]);
+        // In f64, so that only the results are rounded.
+        let [gamma, beta, epsilon] = [weights.gamma[c], weights.beta[c], weights.epsilon].map(f64::from);
+        let scale = gamma / (f64::from(variance[c]) + epsilon).sqrt();
+        kernels.extend(kernel.iter().map(|weight| (f64::from(*weight) * scale) as f32));
+        kernels.push(((f64::from(weights.bias[c]) - f64::from(mean[c])) * scale + beta) as f32);
     }
     Folded { kernels, mean, variance }
 }
@@ -183,7 +183,7 @@ pub fn pool(shape: &FirstShape, x: &[f32], folded: &[f32]) -> Vec<f32> {
     let layout = layer.pooled(shape.batch, shape.size);
     let mut pooled = Scratch::take(layout.len());
     layer.pool(&input, &mut pooled);
-    let mut y = vec![0.0; layout.voxels()];
+    let mut y = taken(layout.voxels());
     layout.in_c_order(&pooled, &mut y);
     y
 }

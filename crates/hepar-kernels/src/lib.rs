@@ -29,3 +29,5 @@ mod scratch;
 mod sigmoid;
 mod tap_sums;
 mod winograd;
+
+pub use scratch::recycle;

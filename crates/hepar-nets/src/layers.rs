@@ -68,19 +68,24 @@ impl Normalisation {
         scale_shift_relu(x, scale, shift)
     }
 
-    /// The running statistics move by 1 % of the batch's; Keras 2 corrects the batch's variance by N / (N − 1.001).
     fn forward_training(&self, x: Tensor<5>) -> Tensor<5> {
         let [n, _, d, h, w] = x.dims();
-        let values = (n * d * h * w) as f64;
-        let correction = values / (values - 1.001).max(1.0);
         let (y, mean, variance) = norm_relu(x, self.gamma.val(), self.beta.val(), NORM_EPSILON as f32);
+        self.follow(n * d * h * w, mean, variance);
+        y
+    }
+
+    /// The running statistics move by 1 % of those of a batch of `values` values a channel; Keras 2 corrects the batch's
+    /// variance by N / (N − 1.001).
+    pub fn follow(&self, values: usize, mean: Tensor<1>, variance: Tensor<1>) {
+        let values = values as f64;
+        let correction = values / (values - 1.001).max(1.0);
         let move_towards = |state: &RunningState<Tensor<1>>, batch: Tensor<1>| {
             let old = state.value_sync().mul_scalar(1.0 - MOMENTUM);
             state.update(old.add(batch.detach().mul_scalar(MOMENTUM)).detach());
         };
         move_towards(&self.mean, mean);
         move_towards(&self.variance, variance.mul_scalar(correction));
-        y
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod engine;
 mod extension;
+mod fused;
 mod init;
 mod layers;
 pub mod loss;

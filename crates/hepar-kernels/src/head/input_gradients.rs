@@ -10,7 +10,7 @@ use crate::entry::{EntryLayer, SplitInput};
 use crate::isa::arch;
 use crate::joined::by_rows;
 use crate::lanes::{load, store};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, taken};
 use crate::tap_sums::{Patches, TapSums, totals};
 use crate::winograd::product::{Half, apart, multiply};
 use crate::winograd::transform::{Along, FULL, HALVED, PLANAR, full_tile, halved_tile};
@@ -31,7 +31,7 @@ pub(super) fn input_gradients(shape: &HeadShape, inputs: &HeadInputs<'_>, g: &[f
         to_low: &transposed_doubled(shape.halves(), inputs.kernels),
         g,
     };
-    let mut low = vec![0.0; inputs.low.len()];
+    let mut low = taken(inputs.low.len());
     let rows = by_rows(&mut low, shape.first.batch, shape.blocks(), ROWS);
     let sums = rows.into_par_iter().enumerate().map(|(at, low)| {
         let (sample, first_row) = (at / shape.slabs(), at % shape.slabs() * ROWS);

@@ -48,14 +48,10 @@ pub(super) fn norm_gradient(
     let (gamma, beta): (Vec<f32>, Vec<f32>) = (0..channels).map(channel).unzip();
 
     let count = (shape.first.batch * shape.first.size.iter().product::<usize>()) as f32;
-    // scale · (g − mean(g) − x̂ · mean(g · x̂)) is scale · g + slope · x + constant.
-    let line = |c: usize| {
-        let slope = scale[c] * gamma[c] / count * norm.inverse(c);
-        [-slope, slope * mean[c] - scale[c] * beta[c] / count]
-    };
-    let lines: &Vec<[f32; 2]> = &(0..channels).map(line).collect();
+    let means = |c: usize| [mean[c], beta[c] / count, gamma[c] / count * norm.inverse(c)];
+    let means: &Vec<[f32; 3]> = &(0..channels).map(means).collect();
     let slabs = raw.par_chunks_mut(tiles.slab()).enumerate();
-    slabs.for_each(|(at, raw)| arch().dispatch(Replace { back: back(at), lines, raw }));
+    slabs.for_each(|(at, raw)| arch().dispatch(Replace { back: back(at), means, raw }));
     NormGradient { gamma, beta, last }
 }
 
@@ -157,11 +153,11 @@ impl Sums<'_> {
     }
 }
 
-/// Puts scale · g + slope · x + constant in the place of x.
+/// Puts scale · (g − mean(g) − x̂ · mean(g · x̂)), with x̂ = (x − mean) / σ, in the place of x.
 struct Replace<'a> {
     back: Back<'a>,
-    /// Slope and constant of each channel.
-    lines: &'a [[f32; 2]],
+    /// Of each channel the means of x, of g, and of g · x̂ over σ.
+    means: &'a [[f32; 3]],
     raw: &'a mut [f32],
 }
 
@@ -170,8 +166,8 @@ dispatch!(Replace<'_> => (), few: [4], many: [8]);
 impl Replace<'_> {
     #[inline(always)]
     fn run<S: Simd, const C: usize>(self, simd: S) {
-        let Self { back, lines, raw } = self;
-        let ([depth, _, width], channels, tiles) = (back.shape.blocks(), lines.len(), back.tiles);
+        let Self { back, means, raw } = self;
+        let ([depth, _, width], channels, tiles) = (back.shape.blocks(), means.len(), back.tiles);
         for k in 0..depth {
             for at in (0..width).step_by(S::F32_LANES) {
                 let tile = &mut raw[tiles.place::<S>(k, at)..][..tiles.tile::<S>()];
@@ -182,11 +178,15 @@ impl Replace<'_> {
                         let passed = back.passed::<S, C>(simd, &patches, group, block, values);
                         for c in 0..C.min(channels - first) {
                             let scale = simd.splat_f32s(back.norm[0][first + c]);
-                            let [slope, constant] = lines[first + c].map(|value| simd.splat_f32s(value));
+                            let [mean, mean_g, slope] = means[first + c];
+                            let (mean, mean_g) = (simd.splat_f32s(mean), simd.splat_f32s(mean_g));
+                            let slope = simd.splat_f32s(slope);
                             for r in 0..ROWS {
                                 let place = (c * ROWS + r) * S::F32_LANES;
-                                let line = simd.mul_add_e_f32s(load::<S>(values, place), slope, constant);
-                                store::<S>(values, place, simd.mul_add_e_f32s(passed[c][r], scale, line));
+                                let distance = simd.sub_f32s(load::<S>(values, place), mean);
+                                let g = simd.sub_f32s(passed[c][r], mean_g);
+                                let g = simd.sub_f32s(g, simd.mul_f32s(distance, slope));
+                                store::<S>(values, place, simd.mul_f32s(scale, g));
                             }
                         }
                     }

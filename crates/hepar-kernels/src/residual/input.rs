@@ -9,6 +9,7 @@ use super::panel::{Matrix, Panel};
 use super::point::{Maps, Part, Split};
 use crate::isa::arch;
 use crate::norm::Norm;
+use crate::scratch::taken;
 use crate::tap_sums::totals;
 
 /// What the gradient is made from.
@@ -45,15 +46,11 @@ impl Back<'_> {
         let (gamma, beta): (Vec<f32>, Vec<f32>) = (0..channels).map(channel).unzip();
 
         let count = (split.batch * split.voxels) as f32;
-        // scale · (g − mean(g) − x̂ · mean(g · x̂)) is scale · g + slope · x + constant.
-        let line = |c: usize| {
-            let slope = scale[c] * gamma[c] / count * norm.inverse(c);
-            [-slope, slope * norm.mean[c] - scale[c] * beta[c] / count]
-        };
-        let lines: Vec<[f32; 2]> = (0..channels).map(line).collect();
-        let mut dx = vec![0.0; self.x.len()];
+        let means: Vec<[f32; 2]> =
+            (0..channels).map(|c| [beta[c] / count, gamma[c] / count * norm.inverse(c)]).collect();
+        let mut dx = taken(self.x.len());
         split.shares(&mut dx, channels).into_par_iter().for_each(|(part, channels, to)| {
-            arch().dispatch(Write { back: self, line: [&scale, &shift], lines: &lines, part, channels, to });
+            arch().dispatch(Write { back: self, line: [&scale, &shift], means: &means, part, channels, to });
         });
         (dx, gamma, beta)
     }
@@ -121,8 +118,8 @@ impl Sums<'_> {
 struct Write<'a, 'to> {
     back: Back<'a>,
     line: [&'a [f32]; 2],
-    /// Slope and constant of each channel.
-    lines: &'a [[f32; 2]],
+    /// Of each channel the mean of g, and of g · x̂ over the deviation.
+    means: &'a [[f32; 2]],
     part: Part,
     channels: Range<usize>,
     to: Vec<&'to mut [f32]>,
@@ -133,17 +130,18 @@ dispatch!(Write<'_, '_> => (), few: [4], many: [8]);
 impl Write<'_, '_> {
     #[inline(always)]
     fn run<S: Simd, const C: usize>(self, simd: S) {
-        let Self { back, line: [scale, shift], lines, part, channels, to } = self;
+        let Self { back, line: [scale, shift], means, part, channels, to } = self;
         let gradient = back.of_normalised::<S, C>(simd, part, channels.clone());
         let output = Maps::panel(&[back.of_output], back.split, part);
         let mut sums = zeros(channels.len(), part.voxels);
         back.shortcut.add::<S, C>(simd, &output, 0, channels.clone(), &mut sums);
         for ((row, c), to) in channels.enumerate().zip(to) {
-            let (scale, shift, [slope, constant]) = (scale[c], shift[c], lines[c]);
+            let (scale, shift, mean, [mean_g, slope]) = (scale[c], shift[c], back.norm.mean[c], means[c]);
             let values = back.voxels(part, c).iter().zip(gradient.channel(row)).zip(sums.channel(row));
             for (to, ((x, g), along)) in to.iter_mut().zip(values) {
                 let passed = if x.mul_add(scale, shift) > 0.0 { *g } else { 0.0 };
-                *to = passed.mul_add(scale, x.mul_add(slope, constant)) + along;
+                // scale · (g − mean(g) − x̂ · mean(g · x̂)), with x̂ = (x − mean) / σ.
+                *to = scale.mul_add(passed - mean_g - (x - mean) * slope, *along);
             }
         }
     }

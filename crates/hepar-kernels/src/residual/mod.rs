@@ -12,6 +12,7 @@ mod point;
 
 use crate::convolution::{self, ConvShape};
 use crate::norm::{self, MapShape, Norm};
+use crate::scratch::Scratch;
 use panel::{Matrix, Taken};
 use point::{Maps, Split};
 
@@ -47,7 +48,7 @@ pub struct ResidualWeights<'a> {
 #[derive(Debug, Clone)]
 pub struct ResidualState {
     /// The narrow maps, each before its normalisation.
-    narrow: [Vec<f32>; 2],
+    narrow: [Scratch; 2],
     /// Mean and biased variance of what each normalisation saw.
     pub statistics: [(Vec<f32>, Vec<f32>); 3],
 }
@@ -118,16 +119,13 @@ pub fn forward(shape: &ResidualShape, weights: &ResidualWeights<'_>, x: &[f32]) 
     let first = norm::statistics(&shape.maps(inputs), x);
     let (scale, shift) = weights.norm(0, &first).scale_and_shift();
     let from = [Maps { values: x, channels: inputs, taken: Taken::Normalised(&scale, &shift) }];
-    let before = split.multiply(&from, &Matrix::new(to_narrow, narrow), narrow_bias);
+    let before = Scratch::from(split.multiply(&from, &Matrix::new(to_narrow, narrow), narrow_bias));
 
     let second = norm::statistics(&of_narrow, &before);
     let (scale, shift) = weights.norm(1, &second).scale_and_shift();
-    let behind = convolution::forward(
-        &shape.wide(),
-        &norm::scale_shift_relu(&of_narrow, &before, &scale, &shift),
-        wide,
-        wide_bias,
-    );
+    let seen = Scratch::from(norm::scale_shift_relu(&of_narrow, &before, &scale, &shift));
+    let behind = Scratch::from(convolution::forward(&shape.wide(), &seen, wide, wide_bias));
+    drop(seen);
 
     let third = norm::statistics(&of_narrow, &behind);
     let (scale, shift) = weights.norm(2, &third).scale_and_shift();
@@ -169,18 +167,20 @@ pub fn gradients(
     let rows = joined.chunks_exact(narrow + inputs);
     let (of_last, of_shortcut): (Vec<_>, Vec<_>) = rows.map(|row| row.split_at(narrow)).unzip();
     let of_bias = convolution::bias_gradient(&ConvShape { outputs, ..shape.wide() }, g);
-    let of_seen = split.multiply(&[of_g], &Matrix::transposed(last, narrow), &vec![0.0; narrow]);
+    let of_seen = Scratch::from(split.multiply(&[of_g], &Matrix::transposed(last, narrow), &vec![0.0; narrow]));
 
     // Back through the wide convolution.
     let (of_behind, gamma3, beta3) = norm::gradients(&of_narrow, behind, &third, &of_seen);
+    let of_behind = Scratch::from(of_behind);
     drop(of_seen);
     let (scale, shift) = second.scale_and_shift();
-    let seen = norm::scale_shift_relu(&of_narrow, before, &scale, &shift);
+    let seen = Scratch::from(norm::scale_shift_relu(&of_narrow, before, &scale, &shift));
     let of_wide = convolution::weight_gradient(&shape.wide(), &seen, &of_behind);
     drop(seen);
-    let of_seen = convolution::input_gradient(&shape.wide(), wide, &of_behind);
+    let of_seen = Scratch::from(convolution::input_gradient(&shape.wide(), wide, &of_behind));
     let (of_before, gamma2, beta2) = norm::gradients(&of_narrow, before, &second, &of_seen);
-    drop(of_seen);
+    let of_before = Scratch::from(of_before);
+    drop((of_seen, of_behind));
 
     // The first convolution, and both ways to the input.
     let (scale, shift) = first.scale_and_shift();

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::panel::{Matrix, Panel, Taken, VOXELS, dots};
 use crate::isa::{arch, block};
 use crate::joined::by_rows;
+use crate::scratch::taken;
 
 /// Maps that are read panel by panel.
 #[derive(Clone, Copy)]
@@ -79,7 +80,7 @@ impl Split {
 
     /// The product of a matrix with all channels of `from`, one map's behind the other's, plus a bias.
     pub fn multiply(&self, from: &[Maps<'_>], matrix: &Matrix, bias: &[f32]) -> Vec<f32> {
-        let mut y = vec![0.0; self.batch * bias.len() * self.voxels];
+        let mut y = taken(self.batch * bias.len() * self.voxels);
         self.shares(&mut y, bias.len()).into_par_iter().for_each(|(part, channels, to)| {
             arch().dispatch(Multiply { split: *self, from, matrix, bias, part, channels, to });
         });

@@ -5,6 +5,7 @@
 
 mod autodiff;
 mod flex;
+pub(crate) mod fused;
 
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, backend_extension};
