@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use hepar_kernels::entry::{EntryLayer, SplitInput};
 use hepar_kernels::exit::{ExitLayer, ExitWeights};
+use hepar_kernels::first::{self, FirstShape, FirstWeights};
+use hepar_kernels::head::{self, HeadInputs, HeadShape};
 use hepar_kernels::joined::{self, JoinedShape};
 
 const CHANNELS: usize = 32;
@@ -51,5 +53,33 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (low, full) = (values(CHANNELS * voxels / 8), values(CHANNELS * voxels));
     timed("conv9 alone, forward", || joined::forward(&shape, &low, &full, &weights, &bias));
     timed("conv9 alone, backward", || joined::gradients(&shape, &low, &full, &weights, &full));
+
+    let first_shape = FirstShape { batch: 1, channels: CHANNELS, size, depth: 3 };
+    let shape = HeadShape { first: first_shape, upsampled: CHANNELS };
+    let (gamma, kernels) = (vec![1.0; CHANNELS], values(CHANNELS * 27));
+    let first_weights = FirstWeights { kernels: &kernels, bias: &bias, gamma: &gamma, beta: &bias, epsilon: 1e-3 };
+    let folded = first::fold(&first_shape, &x, &first_weights);
+    let inputs = HeadInputs {
+        x: &x,
+        folded: &folded.kernels,
+        low: &low,
+        kernels: &weights,
+        bias: &bias,
+        gamma: &gamma,
+        beta: &bias,
+        epsilon: 1e-3,
+        last: &last,
+        last_bias: 0.1,
+    };
+    let pooled = first::pool(&first_shape, &x, &folded.kernels);
+    timed("training: fold", || first::fold(&first_shape, &x, &first_weights));
+    timed("training: pool", || first::pool(&first_shape, &x, &folded.kernels));
+    timed("training: pool, back", || first::pool_gradient(&first_shape, &x, &folded.kernels, &pooled));
+    timed("training: fold, back", || {
+        first::fold_gradients(&first_shape, &x, &first_weights, &folded.mean, &folded.variance, &folded.kernels)
+    });
+    timed("training: last layers", || head::forward(&shape, &inputs));
+    let (probabilities, state) = head::forward(&shape, &inputs);
+    timed("training: and back", || head::gradients(&shape, &inputs, state.clone(), &probabilities, &x));
     Ok(())
 }

@@ -11,10 +11,11 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use crate::isa::{arch, block};
-use crate::lanes::{add_products, load_all, store};
+use crate::lanes::{add_products, load, load_all, store};
 use crate::maps::MapLayout;
 use crate::packed::{packed, padded};
 use crate::scratch::Scratch;
+use crate::tap_sums::Patches;
 
 /// A one-channel batch with a border of zeros, rows split by parity: `[sample, z, y, parity, x / 2]`.
 pub struct SplitInput {
@@ -83,11 +84,23 @@ impl SplitInput {
     /// The values from the first tap of the kernel at voxel (z, y) of a sample on.
     #[inline(always)]
     fn from(&self, sample: usize, z: usize, y: usize) -> &[f32] {
-        &self.data[(sample * (self.size[0] + 2 * self.border) + z) * self.plane() + y * self.row()..]
+        &self.data[self.place(sample, z, y)..]
+    }
+
+    /// Where among [`SplitInput::values`] the first tap of the kernel at voxel (z, y) of a sample lies.
+    #[inline(always)]
+    pub(crate) fn place(&self, sample: usize, z: usize, y: usize) -> usize {
+        (sample * (self.size[0] + 2 * self.border) + z) * self.plane() + y * self.row()
+    }
+
+    /// All values.
+    #[inline(always)]
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.data
     }
 
     /// Distances of the kernel's taps from the first one for even and for odd voxels.
-    fn distances(&self, depth: usize) -> [Vec<usize>; 2] {
+    pub(crate) fn distances(&self, depth: usize) -> [Vec<usize>; 2] {
         let half = self.size[2] / 2 + 2;
         // Left, middle and right neighbour of an even voxel are odd, even, odd; of an odd one even, odd, even.
         let along_x = [[half, 1, half + 1], [1, half + 1, 2]];
@@ -106,6 +119,8 @@ pub struct EntryLayer {
     /// `[block, tap, channel of the block]`
     weights: Vec<f32>,
     bias: Vec<f32>,
+    /// What the output is at least.
+    least: f32,
 }
 
 impl EntryLayer {
@@ -114,11 +129,16 @@ impl EntryLayer {
     /// # Panics
     /// When a length does not fit, or `depth` is neither 1 nor 3.
     pub fn new(depth: usize, weights: &[f32], bias: &[f32]) -> Self {
+        Self { least: 0.0, ..Self::linear(depth, weights, bias) }
+    }
+
+    /// The layer without ReLU.
+    pub(crate) fn linear(depth: usize, weights: &[f32], bias: &[f32]) -> Self {
         let (channels, taps) = (bias.len(), 9 * depth);
         assert!(depth == 1 || depth == 3, "kernels of {depth} planes");
         assert_eq!(weights.len(), channels * taps, "length of the kernels");
         let (weights, bias) = (packed(weights, channels, block()), padded(bias, block()));
-        Self { channels, depth, weights, bias }
+        Self { channels, depth, weights, bias, least: f32::NEG_INFINITY }
     }
 
     /// Channels of the output.
@@ -184,10 +204,10 @@ impl EntryLayer {
                     let channels = C.min(self.channels - block * C);
                     if wide {
                         let sums = self.sums::<S, C, V>(simd, x, distances, at, block);
-                        put::<S, C, V>(simd, sums, bias, &mut to[first..], channel, channels);
+                        self.put::<S, C, V>(simd, sums, bias, &mut to[first..], channel, channels);
                     } else {
                         let sums = self.sums::<S, C, 1>(simd, x, distances, at, block);
-                        put::<S, C, 1>(simd, sums, bias, &mut to[first..], channel, channels);
+                        self.put::<S, C, 1>(simd, sums, bias, &mut to[first..], channel, channels);
                     }
                 }
                 at += if wide { V * lanes } else { lanes };
@@ -213,23 +233,50 @@ impl EntryLayer {
         }
         sums
     }
-}
 
-/// ReLU of sums and bias, to the first `channels` channels of `to`.
-#[inline(always)]
-fn put<S: Simd, const C: usize, const V: usize>(
-    simd: S,
-    sums: [[S::f32s; V]; C],
-    bias: &[f32],
-    to: &mut [f32],
-    channel: usize,
-    channels: usize,
-) {
-    for c in 0..channels {
-        for v in 0..V {
-            let value = simd.add_f32s(sums[c][v], simd.splat_f32s(bias[c]));
-            store::<S>(to, c * channel + v * S::F32_LANES, simd.max_f32s(value, simd.splat_f32s(0.0)));
+    /// Sums and bias, at least `least`, to the first `channels` channels of `to`.
+    #[inline(always)]
+    fn put<S: Simd, const C: usize, const V: usize>(
+        &self,
+        simd: S,
+        sums: [[S::f32s; V]; C],
+        bias: &[f32],
+        to: &mut [f32],
+        channel: usize,
+        channels: usize,
+    ) {
+        let least = simd.splat_f32s(self.least);
+        for c in 0..channels {
+            for v in 0..V {
+                let value = simd.add_f32s(sums[c][v], simd.splat_f32s(bias[c]));
+                store::<S>(to, c * channel + v * S::F32_LANES, simd.max_f32s(value, least));
+            }
         }
+    }
+
+    /// The output before ReLU of a block of channels, for group `group` of a tile's voxels.
+    #[inline(always)]
+    pub(crate) fn voxels<S: Simd, const C: usize, const R: usize>(
+        &self,
+        simd: S,
+        patches: &Patches<'_>,
+        group: usize,
+        block: usize,
+    ) -> [[S::f32s; R]; C] {
+        let (places, distances) = (patches.places::<R>(group), patches.distances(group));
+        let weights = pulp::as_arrays::<C, _>(&self.weights[block * distances.len() * C..]).0;
+        let mut sums = [[simd.splat_f32s(0.0); R]; C];
+        for c in 0..C {
+            sums[c] = [simd.splat_f32s(self.bias[block * C + c]); R];
+        }
+        for (&distance, weights) in distances.iter().zip(weights) {
+            let mut taps = [simd.splat_f32s(0.0); R];
+            for r in 0..R {
+                taps[r] = load::<S>(patches.map.values(), places[r] + distance);
+            }
+            add_products::<S, C, R>(simd, &mut sums, weights, taps);
+        }
+        sums
     }
 }
 

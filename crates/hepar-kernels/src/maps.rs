@@ -1,5 +1,7 @@
 //! How the inference kernels lay out feature maps.
 
+use rayon::prelude::*;
+
 /// Feature maps of a batch, plane by plane: `[sample and z, channel, y, x]`.
 ///
 /// Each row is followed by one value that belongs to no voxel, so that all rows of a plane form one run in which a
@@ -65,6 +67,30 @@ impl MapLayout {
     /// Whether there is no value at all.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Copies maps of this layout to N × C × D × H × W in C order.
+    pub(crate) fn in_c_order(&self, from: &[f32], to: &mut [f32]) {
+        let [d, h, w] = self.size;
+        to.par_chunks_mut(h * w).enumerate().for_each(|(at, to)| {
+            let (n, c, z) = (at / d / self.channels, at / d % self.channels, at % d);
+            let from = &from[(n * d + z) * self.plane() + c * self.channel()..][..h * self.row()];
+            let rows = to.chunks_exact_mut(w).zip(from.chunks_exact(self.row()));
+            rows.for_each(|(to, from)| to.copy_from_slice(&from[..w]));
+        });
+    }
+
+    /// Copies maps in C order to this layout.
+    pub(crate) fn lay_out(&self, from: &[f32], to: &mut [f32]) {
+        let [d, h, w] = self.size;
+        to.par_chunks_mut(self.plane()).enumerate().for_each(|(plane, to)| {
+            let (n, z) = (plane / d, plane % d);
+            for (c, to) in to.chunks_exact_mut(self.channel()).enumerate() {
+                let from = &from[((n * self.channels + c) * d + z) * h * w..][..h * w];
+                let rows = to.chunks_exact_mut(self.row()).zip(from.chunks_exact(w));
+                rows.for_each(|(to, from)| to[..w].copy_from_slice(from));
+            }
+        });
     }
 
     /// Voxels of all samples and channels.

@@ -6,6 +6,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::isa::arch;
+use crate::scratch::taken;
 
 /// Sizes of a batch of maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub fn statistics(shape: &MapShape, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
 /// When a length does not fit the shape.
 pub fn scale_shift_relu(shape: &MapShape, x: &[f32], scale: &[f32], shift: &[f32]) -> Vec<f32> {
     shape.check(x, &[scale, shift]);
-    let mut y = vec![0.0; x.len()];
+    let mut y = taken(x.len());
     y.par_chunks_mut(shape.voxels).zip(x.par_chunks(shape.voxels)).enumerate().for_each(|(at, (y, x))| {
         let (scale, shift) = (scale[at % shape.channels], shift[at % shape.channels]);
         arch().dispatch(ScaleShiftRelu { x, scale, shift, y });
@@ -79,7 +80,7 @@ pub struct Norm<'a> {
 
 impl Norm<'_> {
     /// 1 / √(variance + ε).
-    fn inverse(&self, c: usize) -> f32 {
+    pub(crate) fn inverse(&self, c: usize) -> f32 {
         (self.variance[c] + self.epsilon).sqrt().recip()
     }
 
@@ -111,7 +112,7 @@ pub fn gradients(shape: &MapShape, x: &[f32], norm: &Norm<'_>, g: &[f32]) -> (Ve
     let (gamma, beta): (Vec<f32>, Vec<f32>) = (0..shape.channels).into_par_iter().map(channel).unzip();
 
     let values = (shape.batch * shape.voxels) as f32;
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = taken(x.len());
     let (from_x, from_g) = (x.par_chunks(shape.voxels), g.par_chunks(shape.voxels));
     dx.par_chunks_mut(shape.voxels).zip(from_x.zip(from_g)).enumerate().for_each(|(at, (dx, (x, g)))| {
         let c = at % shape.channels;

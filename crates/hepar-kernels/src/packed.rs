@@ -5,9 +5,23 @@
 pub(crate) fn packed(weights: &[f32], outputs: usize, block: usize) -> Vec<f32> {
     let terms = weights.len() / outputs;
     let mut packed = vec![0.0; outputs.div_ceil(block) * terms * block];
-    for (at, weight) in weights.iter().enumerate() {
-        let (output, term) = (at / terms, at % terms);
-        packed[(output / block * terms + term) * block + output % block] = *weight;
+    for (output, kernel) in weights.chunks_exact(terms.max(1)).enumerate() {
+        let to = &mut packed[output / block * terms * block..][..terms * block];
+        for (to, weight) in to.chunks_exact_mut(block).zip(kernel) {
+            to[output % block] = *weight;
+        }
+    }
+    packed
+}
+
+/// The same of `weights`, `[terms, outputs]`.
+pub(crate) fn packed_transposed(weights: &[f32], outputs: usize, block: usize) -> Vec<f32> {
+    let terms = weights.len() / outputs;
+    let mut packed = vec![0.0; outputs.div_ceil(block) * terms * block];
+    for (term, row) in weights.chunks_exact(outputs).enumerate() {
+        for (at, channels) in row.chunks(block).enumerate() {
+            packed[(at * terms + term) * block..][..channels.len()].copy_from_slice(channels);
+        }
     }
     packed
 }

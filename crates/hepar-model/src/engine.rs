@@ -29,7 +29,8 @@ pub trait Network: Send {
     /// The same input gives the same output, bit for bit, for any number of threads.
     ///
     /// # Errors
-    /// When the input has other than one channel or a side that the network does not take, or the engine fails.
+    /// When the input has other than one channel, a side that the network does not take or a value that is not finite,
+    /// or the engine fails.
     fn forward(&mut self, input: ArrayView5<'_, f32>) -> Result<Array5<f32>, EngineError>;
 
     /// As [`Network::forward`], but only the voxels that are wanted have to be right; the others may have any
@@ -54,19 +55,25 @@ pub enum EngineError {
         "the input has shape {0:?}; the network takes N × 1 × D × H × W with sides that are multiples of 32 (D = 1 for RA-UNet-I)"
     )]
     Shape([usize; 5]),
+    /// The input holds something that is no number.
+    #[error("the input holds {0} where a finite number is needed")]
+    NotFinite(f32),
     /// The engine itself failed.
     #[error("the engine failed: {0}")]
     Failed(String),
 }
 
-/// Checks that a network takes an input of this shape.
+/// Checks that a network takes this input.
+///
+/// A network would hide what is no number: its ReLUs and pools take the greater of two values, and NaN is never that.
+/// Weights are finite because [`Weights`] says so.
 ///
 /// # Errors
-/// When it does not.
+/// When its shape does not fit or a value is not finite.
 pub fn check_input(config: &NetworkConfig, input: &ArrayView5<'_, f32>) -> Result<(), EngineError> {
     let (n, c, d, h, w) = input.dim();
     if n == 0 || c != 1 || !config.accepts([d, h, w]) {
         return Err(EngineError::Shape([n, c, d, h, w]));
     }
-    Ok(())
+    input.iter().find(|value| !value.is_finite()).map_or(Ok(()), |value| Err(EngineError::NotFinite(*value)))
 }

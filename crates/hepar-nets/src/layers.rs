@@ -68,12 +68,18 @@ impl Normalisation {
         scale_shift_relu(x, scale, shift)
     }
 
-    /// The running statistics move by 1 % of the batch's; Keras 2 corrects the batch's variance by N / (N − 1.001).
     fn forward_training(&self, x: Tensor<5>) -> Tensor<5> {
         let [n, _, d, h, w] = x.dims();
-        let values = (n * d * h * w) as f64;
-        let correction = values / (values - 1.001).max(1.0);
         let (y, mean, variance) = norm_relu(x, self.gamma.val(), self.beta.val(), NORM_EPSILON as f32);
+        self.follow(n * d * h * w, mean, variance);
+        y
+    }
+
+    /// The running statistics move by 1 % of those of a batch of `values` values a channel; Keras 2 corrects the batch's
+    /// variance by N / (N − 1.001).
+    pub fn follow(&self, values: usize, mean: Tensor<1>, variance: Tensor<1>) {
+        let values = values as f64;
+        let correction = values / (values - 1.001).max(1.0);
         let move_towards = |state: &RunningState<Tensor<1>>, batch: Tensor<1>, correction: f64| {
             let shares = [1.0 - MOMENTUM, MOMENTUM * correction].map(|share| share as f32);
             let moved = blend(state.value_sync().inner(), batch.inner(), shares);
@@ -81,7 +87,6 @@ impl Normalisation {
         };
         move_towards(&self.mean, mean, 1.0);
         move_towards(&self.variance, variance, correction);
-        y
     }
 }
 

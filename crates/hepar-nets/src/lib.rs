@@ -3,6 +3,7 @@
 pub mod device;
 mod engine;
 mod extension;
+mod fused;
 mod init;
 mod layers;
 pub mod loss;

@@ -9,7 +9,8 @@ use hepar_model::tensors::{Role, TensorSpec};
 use hepar_model::topology::{Dimensions, Kernel, NetworkConfig, Ops, ra_unet};
 use hepar_model::weights::{Weights, WeightsError};
 
-use crate::extension::{pool, upsample};
+use crate::extension::{fused, pool, upsample};
+use crate::fused::FusedLayers;
 use crate::init::untrained_weights;
 use crate::layers::{Convolution, Normalisation, parameter, statistic};
 
@@ -76,11 +77,17 @@ impl RaUnet {
 
     /// Probabilities of the object.
     ///
+    /// Trained on the CPU, the network runs several layers as one operation. These give no gradient of `x`: where that is
+    /// wanted, `x` has to be a leaf that requires it, and the network runs layer by layer.
+    ///
     /// # Shapes
     /// - `x`: N × 1 × D × H × W, sides multiples of 32 (D = 1 for RA-UNet-I)
     /// - output: the same, 0..1
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let mut layers = self.layers();
+        if fused::is_possible(&self.config, &x) {
+            return FusedLayers::run(layers, &self.config, x);
+        }
         let output = ra_unet(&mut layers, &self.config, Map::Made(x));
         layers.made(output)
     }
@@ -148,7 +155,7 @@ fn vector<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 /// Hands out the layers in the order in which the topology asks for them.
-struct Layers<'a> {
+pub(crate) struct Layers<'a> {
     convolutions: std::slice::Iter<'a, Convolution>,
     normalisations: std::slice::Iter<'a, Normalisation>,
     is_spatial: bool,
@@ -156,15 +163,15 @@ struct Layers<'a> {
 
 /// A map, or how it comes about: conv9 needs neither the upsampled nor the joined map.
 #[derive(Clone)]
-enum Map {
+pub(crate) enum Map {
     Made(Tensor<5>),
     Upsampled(Tensor<5>),
     /// An upsampled map, then another one.
     Joined(Box<[Tensor<5>; 2]>),
 }
 
-impl Layers<'_> {
-    fn made(&self, map: Map) -> Tensor<5> {
+impl<'a> Layers<'a> {
+    pub fn made(&self, map: Map) -> Tensor<5> {
         match map {
             Map::Made(map) => map,
             Map::Upsampled(low) => upsample(low, self.is_spatial),
@@ -174,20 +181,34 @@ impl Layers<'_> {
             }
         }
     }
+
+    pub fn next_convolution(&mut self, name: &str) -> &'a Convolution {
+        self.convolutions.next().unwrap_or_else(|| unreachable!("{name}: the topology made the layers"))
+    }
+
+    pub fn next_normalisation(&mut self, name: &str) -> &'a Normalisation {
+        self.normalisations.next().unwrap_or_else(|| unreachable!("{name}: the topology made the layers"))
+    }
 }
 
 impl Ops for Layers<'_> {
     type Map = Map;
 
-    fn convolution(&mut self, name: &str, x: Map, _channels: usize, _kernel: Kernel) -> Map {
-        let Some(layer) = self.convolutions.next() else { unreachable!("{name}: the topology made the layers") };
-        let joined = if let Map::Joined(joined) = &x { layer.forward_joined(joined) } else { None };
-        Map::Made(joined.unwrap_or_else(|| layer.forward(self.made(x))))
+    fn convolution(&mut self, name: &str, x: Map, _channels: usize, kernel: Kernel) -> Map {
+        let layer = self.next_convolution(name);
+        match x {
+            // The same before upsampling as behind it.
+            Map::Upsampled(low) if kernel == Kernel::Point => Map::Upsampled(layer.forward(low)),
+            Map::Joined(joined) => {
+                let output = layer.forward_joined(&joined);
+                Map::Made(output.unwrap_or_else(|| layer.forward(self.made(Map::Joined(joined)))))
+            }
+            x => Map::Made(layer.forward(self.made(x))),
+        }
     }
 
     fn norm_relu(&mut self, name: &str, x: Map) -> Map {
-        let Some(layer) = self.normalisations.next() else { unreachable!("{name}: the topology made the layers") };
-        Map::Made(layer.forward(self.made(x)))
+        Map::Made(self.next_normalisation(name).forward(self.made(x)))
     }
 
     fn pool(&mut self, x: Map) -> Map {
@@ -210,7 +231,10 @@ impl Ops for Layers<'_> {
     }
 
     fn sigmoid(&mut self, x: Map) -> Map {
-        Map::Made(sigmoid(self.made(x)))
+        match x {
+            Map::Upsampled(low) => Map::Upsampled(sigmoid(low)),
+            x => Map::Made(sigmoid(self.made(x))),
+        }
     }
 
     fn gate(&mut self, mask: Map, trunk: Map) -> Map {

@@ -5,7 +5,7 @@ use super::ConvShape;
 use super::padded::Frame;
 use crate::isa::arch;
 use crate::packed::packed;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, taken};
 
 /// y = x ∗ w + b.
 ///
@@ -53,7 +53,7 @@ fn convolve(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
         arch().dispatch(run);
     });
 
-    let mut y = vec![0.0; outputs];
+    let mut y = taken(outputs);
     y.par_chunks_mut(plane).enumerate().for_each(|(at, plane)| {
         let (n, o, z) = (at / depth / shape.outputs, at / depth % shape.outputs, at % depth);
         let run = ((n * depth + z) * shape.outputs + o) * frame.run();

@@ -8,7 +8,8 @@
 //! conv9 is computed in Winograd's domain, both halves of its input in the same sums (`winograd`).
 
 mod scatter;
-mod task;
+pub(crate) mod slab;
+pub(crate) mod task;
 mod weights;
 
 use std::ops::Range;
@@ -22,11 +23,9 @@ use crate::maps::MapLayout;
 use crate::scratch::Scratch;
 use crate::sigmoid::sigmoid;
 use crate::winograd::weights::{Halves, Products};
-use task::Task;
+use slab::{ROWS, Slab};
+use task::{Logits, Task};
 pub use weights::ExitWeights;
-
-/// Rows of blocks that a tile holds.
-const ROWS: usize = 2;
 
 /// Weights of the last layers, packed.
 #[derive(Debug, Clone)]
@@ -91,31 +90,13 @@ impl ExitLayer {
 
         let slabs = Slabs::new(layout, size, entry.depth() / 2);
         let mut logits = Scratch::zeroed(layout.batch * slabs.count() * slabs.len());
-        let distances = entry.distances(input);
-        logits.par_chunks_mut(slabs.len()).enumerate().for_each(|(at, slab)| {
+        let distances = &entry.distances(input);
+        logits.par_chunks_mut(slabs.len()).enumerate().for_each(|(at, values)| {
             let (sample, first_row) = (at / slabs.count(), at % slabs.count() * ROWS);
-            let layer = self;
-            let distances = &distances;
-            arch().dispatch(Task {
-                layer,
-                entry,
-                input,
-                distances,
-                low,
-                layout,
-                wanted,
-                slabs,
-                sample,
-                first_row,
-                slab,
-            });
+            let from = Slab { entry, input, distances, low, layout, sample, first_row };
+            arch().dispatch(Task { layer: self, from, wanted, logits: Logits { slabs, values } });
         });
-        let plane = size[1] * size[2];
-        to.par_chunks_mut(plane).enumerate().for_each(|(at, to)| {
-            let (sample, z) = (at / size[0], at % size[0]);
-            let slabs_of_sample = &logits[sample * slabs.count() * slabs.len()..][..slabs.count() * slabs.len()];
-            arch().dispatch(Join { slabs, logits: slabs_of_sample, z, bias: self.last_bias, to });
-        });
+        slabs.join(&logits, size, self.last_bias, to);
     }
 }
 
@@ -128,7 +109,7 @@ pub type Wanted<'a> = dyn Fn(usize, [Range<usize>; 3]) -> bool + Sync + 'a;
 /// A slab is `[z, y, parity, x / 2]` with one value at either end of a row. A seam is summed when all slabs are there,
 /// in the order of slabs, so that the result does not depend on who was first.
 #[derive(Debug, Clone, Copy)]
-struct Slabs {
+pub(crate) struct Slabs {
     /// Blocks of a plane, `[y, x]`.
     blocks: [usize; 2],
     planes: usize,
@@ -136,12 +117,12 @@ struct Slabs {
 }
 
 impl Slabs {
-    fn new(layout: MapLayout, size: [usize; 3], border: usize) -> Self {
+    pub fn new(layout: MapLayout, size: [usize; 3], border: usize) -> Self {
         Self { blocks: [layout.size[1], layout.size[2]], planes: size[0] + 2 * border, border }
     }
 
     /// Slabs of a sample.
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.blocks[0].div_ceil(ROWS)
     }
 
@@ -156,8 +137,18 @@ impl Slabs {
     }
 
     /// Values of a slab.
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.planes * self.plane()
+    }
+
+    /// Probabilities, N × D × H × W with sides `size`, from the logits of all slabs of all samples.
+    pub fn join(self, logits: &[f32], size: [usize; 3], bias: f32, to: &mut [f32]) {
+        to.par_chunks_mut(size[1] * size[2]).enumerate().for_each(|(at, to)| {
+            let (sample, z) = (at / size[0], at % size[0]);
+            let of_sample = self.count() * self.len();
+            let logits = &logits[sample * of_sample..][..of_sample];
+            arch().dispatch(Join { slabs: self, logits, z, bias, to });
+        });
     }
 }
 

@@ -118,7 +118,12 @@ pub fn gradients(shape: &JoinedShape, low: &[f32], full: &[f32], weights: &[f32]
 }
 
 /// The rows of maps, `rows` of them a part, handed out by sample and part: for each of these `[channel, z]`.
-fn by_rows(maps: &mut [f32], batch: usize, [depth, height, width]: [usize; 3], rows: usize) -> Vec<Vec<&mut [f32]>> {
+pub(crate) fn by_rows(
+    maps: &mut [f32],
+    batch: usize,
+    [depth, height, width]: [usize; 3],
+    rows: usize,
+) -> Vec<Vec<&mut [f32]>> {
     let parts = height.div_ceil(rows);
     let channels = maps.len() / (batch * depth * height * width).max(1);
     let mut tasks: Vec<Vec<&mut [f32]>> = Vec::new();

@@ -9,7 +9,9 @@ use crate::isa::arch;
 use crate::lanes::{load, store};
 use crate::scratch::Scratch;
 use crate::winograd::product::apart;
-use crate::winograd::transform::{Along, DOUBLED, FULL, PLANAR, SPREAD, doubled_tile, full_tile, spread_row};
+use crate::winograd::transform::{
+    Along, DOUBLED, FULL, PLANAR, SPREAD, among_full, doubled_tile, full_tile, spread_row,
+};
 use crate::winograd::weights::kernel_gradient;
 
 /// Rows of blocks that are transformed before they are multiplied, so that sums are seldom loaded and stored.
@@ -187,16 +189,6 @@ impl Task<'_> {
             }
         }
     }
-}
-
-/// The number of a product of the upsampled half among those of the other half.
-fn among_full(product: usize, depth: usize) -> usize {
-    let (yx, z) = (product / depth, product % depth);
-    let (y, x) = (yx / 3, yx % 3);
-    // The one that the upsampled half lacks is the third of four.
-    let full = |at: usize| if at == 2 { 3 } else { at };
-    let full_depth = if depth == 3 { 4 } else { 1 };
-    (full(y) * 4 + full(x)) * full_depth + if depth == 3 { full(z) } else { z }
 }
 
 /// sums[o][i] += g[o] · x[i], lane by lane over all blocks.

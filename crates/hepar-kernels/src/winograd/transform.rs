@@ -252,3 +252,51 @@ pub(crate) fn spread_row<S: Simd>(
         }
     }
 }
+
+/// Transforms one block of an output's gradient, channels along vectors, for the gradients of kernels.
+///
+/// `voxels` are the block's, `[z, y, x]`, each `stride` values apart. Product p goes to `to[p · product..]`, as those of
+/// [`spread_row`].
+#[inline(always)]
+pub(crate) fn spread_block<S: Simd, const DEPTH: usize>(
+    simd: S,
+    voxels: &[f32],
+    stride: usize,
+    to: &mut [f32],
+    product: usize,
+) {
+    let none = simd.splat_f32s(0.0);
+    let (along_z, planes): (&[Along], usize) = if DEPTH == 3 { (&SPREAD, 2) } else { (&PLANAR, 1) };
+    for (z, along) in along_z.iter().enumerate() {
+        let mut rows = [[none; 4]; 2];
+        for y in 0..2 {
+            let mut pair = [none; 2];
+            for x in 0..2 {
+                let first = load::<S>(voxels, (2 * y + x) * stride);
+                let second = load::<S>(voxels, ((planes - 1) * 4 + 2 * y + x) * stride);
+                pair[x] = match *along {
+                    Along::Only(0) => first,
+                    Along::Only(_) => simd.sub_f32s(none, second),
+                    Along::Sum(..) => simd.add_f32s(first, second),
+                    Along::Difference(..) => simd.sub_f32s(first, second),
+                };
+            }
+            rows[y] = forth(simd, pair);
+        }
+        for x in 0..4 {
+            for (y, &value) in forth(simd, [rows[0][x], rows[1][x]]).iter().enumerate() {
+                store::<S>(to, ((y * 4 + x) * along_z.len() + z) * product, value);
+            }
+        }
+    }
+}
+
+/// The number of a product of the upsampled half among those of the other half; `depth` products along z.
+pub(crate) fn among_full(product: usize, depth: usize) -> usize {
+    let (yx, z) = (product / depth, product % depth);
+    let (y, x) = (yx / 3, yx % 3);
+    // The one that the upsampled half lacks is the third of four.
+    let full = |at: usize| if at == 2 { 3 } else { at };
+    let full_depth = if depth == 3 { 4 } else { 1 };
+    (full(y) * 4 + full(x)) * full_depth + if depth == 3 { full(z) } else { z }
+}

@@ -13,20 +13,20 @@ use super::{LayerGradients, Layers, NormState, joined_shape, resampled};
 type FlexTensor = FloatTensor<Flex>;
 
 /// The values of a tensor in C order, read in place where it lies so.
-struct Values(FlexTensor);
+pub(super) struct Values(FlexTensor);
 
 impl Values {
-    fn of(tensor: &FlexTensor) -> Self {
+    pub fn of(tensor: &FlexTensor) -> Self {
         Self(tensor.to_contiguous())
     }
 
-    fn slice(&self) -> &[f32] {
+    pub fn slice(&self) -> &[f32] {
         // A contiguous tensor always has a slice.
         self.0.as_slice::<f32>().unwrap_or_else(|| unreachable!("the tensor was just made contiguous"))
     }
 }
 
-fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
+pub(super) fn tensor(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.to_vec()))
 }
 

@@ -7,6 +7,7 @@ mod autodiff;
 #[cfg(feature = "wgpu")]
 mod cube;
 mod flex;
+pub(crate) mod fused;
 #[cfg(all(test, feature = "wgpu"))]
 mod tests;
 
