@@ -107,8 +107,8 @@ fn joined_convolution_on_a_gpu() {
         let device = device.clone().autodiff();
         let bias = tensor(14, [32], &device);
         let inputs = [
-            tensor(11, [1, 32, 4, 8, 8], &device),
-            tensor(12, [1, 32, 8, 16, 16], &device),
+            tensor(11, [1, 32, 4, 8, 16], &device),
+            tensor(12, [1, 32, 8, 16, 32], &device),
             tensor(13, [32, 64, 3, 3, 3], &device),
         ];
         with_gradients(inputs, |[low, full, weight]| {
