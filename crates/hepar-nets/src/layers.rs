@@ -88,6 +88,24 @@ impl Normalisation {
         move_towards(&self.mean, mean, 1.0);
         move_towards(&self.variance, variance, correction);
     }
+
+    /// Sets the running statistics to 0, so that those of the next batches alone count; see [`Normalisation::settle`].
+    pub fn forget(&self) {
+        self.scale_statistics(0.0);
+    }
+
+    /// Makes the running statistics the weighted mean of those of the `batches` since [`Normalisation::forget`].
+    pub fn settle(&self, batches: u64) {
+        let left = (1.0 - MOMENTUM).powi(batches.min(1 << 20) as i32);
+        self.scale_statistics((1.0 / (1.0 - left)) as f32);
+    }
+
+    fn scale_statistics(&self, factor: f32) {
+        for state in [&self.mean, &self.variance] {
+            let value = state.value_sync().inner();
+            state.update(Tensor::from_inner(blend(value.clone(), value, [factor, 0.0])));
+        }
+    }
 }
 
 /// A parameter with a number of its own, the same in every process, so that an optimiser's saved state finds it.

@@ -92,6 +92,30 @@ impl RaUnet {
         layers.made(output)
     }
 
+    /// Makes the running statistics those of `batches` alone: for the weights as they are now, where the running ones
+    /// still remember the weights that there were.
+    ///
+    /// Each batch is N × 1 × D × H × W; later ones count a little more. On a device without automatic differentiation, or
+    /// without a batch, nothing changes.
+    ///
+    /// # Errors
+    /// The first that `batches` gives; the statistics are then of no use.
+    pub fn recalibrate<E>(&self, batches: impl Iterator<Item = Result<Tensor<5>, E>>) -> Result<(), E> {
+        let mut batches = batches.peekable();
+        if !self.device().is_autodiff() || batches.peek().is_none() {
+            return Ok(());
+        }
+        self.normalisations.iter().for_each(Normalisation::forget);
+        let mut count = 0;
+        for batch in batches {
+            // What it answers does not matter.
+            self.forward(batch?);
+            count += 1;
+        }
+        self.normalisations.iter().for_each(|layer| layer.settle(count));
+        Ok(())
+    }
+
     /// A copy of the weights.
     ///
     /// # Errors

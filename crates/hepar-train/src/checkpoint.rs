@@ -58,6 +58,9 @@ pub(crate) struct State {
     pub latest: Option<(f32, f64)>,
     /// Seconds of training so far.
     pub seconds: f64,
+    /// Whether the statistics were recalibrated after the last step.
+    #[serde(default)]
+    pub recalibrated: bool,
     /// Step of the last validation; 0 when there was none.
     pub validated: u64,
     /// Fingerprint of the cases.
@@ -108,6 +111,7 @@ impl State {
             smoothed_loss: None,
             latest: None,
             seconds: 0.0,
+            recalibrated: false,
             validated: 0,
             cases,
         }

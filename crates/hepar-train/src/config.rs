@@ -40,6 +40,10 @@ pub struct TrainConfig {
     /// ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<PathBuf>,
+    /// Batches from which the running statistics of the normalisations are computed anew after the last step; 0: they stay
+    /// as they ran along, the article's, which a short training leaves far behind the weights.
+    #[serde(default)]
+    pub recalibrate: u64,
     /// Adam's learning rate at its highest.
     pub learning_rate: f64,
     /// Steps between two validations.

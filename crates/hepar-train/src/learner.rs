@@ -11,7 +11,7 @@ use hepar_nets::{Adam, RaUnet};
 use crate::checkpoint::{Checkpoint, OwnFolder, State};
 use crate::config::{Loss, TrainConfig};
 use crate::error::{TrainError, problem};
-use crate::loader::Batch;
+use crate::loader::{Batch, Batches};
 use crate::log::Row;
 use crate::schedule::learning_rate;
 use crate::validate::Score;
@@ -57,9 +57,7 @@ impl Learner {
     /// When the loss is no number.
     pub fn step(&mut self, config: &TrainConfig, batch: Batch) -> Result<(), TrainError> {
         let device = self.network.device();
-        let [depth, height, width] = config.patch;
-        let shape = [config.batch, 1, depth, height, width];
-        let tensor = |values: Vec<f32>| Tensor::<5>::from_data(TensorData::new(values, shape), &device);
+        let tensor = |values: Vec<f32>| tensor(values, config, &device);
         let probabilities = self.network.forward(tensor(batch.input));
         let (target, weight) = (tensor(batch.target), tensor(batch.weight));
         let dice = soft_dice(probabilities.clone(), target.clone(), weight.clone());
@@ -81,7 +79,20 @@ impl Learner {
             self.state.smoothed_loss.map_or(f64::from(value), |mean| mean + SMOOTHING * (f64::from(value) - mean));
         self.state.smoothed_loss = Some(smoothed);
         self.state.step = step + 1;
+        self.state.recalibrated = false;
         self.state.latest = Some((value, rate));
+        Ok(())
+    }
+
+    /// Computes the running statistics anew from the next batches, as many as the configuration says.
+    ///
+    /// # Errors
+    /// When a batch cannot be made.
+    pub fn recalibrate(&mut self, config: &TrainConfig, batches: &mut Batches) -> Result<(), TrainError> {
+        let device = self.network.device();
+        let inputs = (0..config.recalibrate).map(|_| batches.next().map(|batch| tensor(batch.input, config, &device)));
+        self.network.recalibrate(inputs)?;
+        self.state.recalibrated = true;
         Ok(())
     }
 
@@ -105,4 +116,10 @@ impl Learner {
     pub fn weights(&self) -> Result<Weights, TrainError> {
         self.network.weights().map_err(|source| TrainError::DivergedWeights { step: self.state.step, source })
     }
+}
+
+/// The values of a batch as a tensor, N × 1 × D × H × W.
+fn tensor(values: Vec<f32>, config: &TrainConfig, device: &Device) -> Tensor<5> {
+    let [depth, height, width] = config.patch;
+    Tensor::from_data(TensorData::new(values, [config.batch, 1, depth, height, width]), device)
 }

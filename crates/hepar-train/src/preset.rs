@@ -73,6 +73,7 @@ impl TrainConfig {
             loss: Loss::Dice,
             outside_liver: 1.0,
             start: None,
+            recalibrate: 60,
             learning_rate: 1e-3,
             validate_every: 500,
             checkpoint_every: 100,
@@ -110,6 +111,7 @@ impl TrainConfig {
         let common = Self {
             widths: [32, 32, 64, 128, 256, 512],
             fold: Some(0),
+            recalibrate: 0,
             phantoms: 0,
             phantom_share: 0.0,
             schedule: Schedule::Plateau { factor: 0.1, patience: 15 },

@@ -184,7 +184,8 @@ impl Session<'_> {
         let sampler = Sampler::new(self.config, material)?;
         self.folder.begin(self.config)?;
         std::thread::scope(|scope| {
-            let steps = learner.state.step..self.config.steps;
+            // Behind those of the steps come the batches for the statistics.
+            let steps = learner.state.step..self.config.steps + self.config.recalibrate;
             let make = |step| Batch::make(&sampler, step, self.config.batch);
             let batches = prefetch(scope, loaders(self.control.place), steps, make);
             self.learn(learner, batches)
@@ -200,6 +201,10 @@ impl Session<'_> {
         let mut is_saved = true;
         loop {
             let step = learner.state.step;
+            if step >= self.config.steps && !learner.state.recalibrated && !(self.is_cancelled)(Moment::After(step)) {
+                learner.recalibrate(self.config, &mut batches)?;
+                is_saved = false;
+            }
             let is_due = self.owes_validation(&learner.state);
             let score = if is_due { self.validate(&mut learner)? } else { None };
             is_saved &= score.is_none();

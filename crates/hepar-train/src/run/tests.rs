@@ -24,6 +24,7 @@ fn tiny(stage: StageName) -> TrainConfig {
         batch: 2,
         steps: 6,
         checkpoint_every: 2,
+        recalibrate: 2,
         phantoms: 0,
         phantom_share: 0.0,
         ..TrainConfig::preset(stage)
