@@ -195,7 +195,6 @@ impl Gradient<'_> {
     }
 
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "two matrices, their product, and the block of it")]
     fn block<S: Simd, const C: usize, const V: usize>(
         self,
         simd: S,

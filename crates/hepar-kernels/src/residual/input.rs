@@ -60,7 +60,7 @@ impl Back<'_> {
     fn of_normalised<S: Simd, const C: usize>(&self, simd: S, part: Part, channels: Range<usize>) -> Panel {
         let narrow = Maps::panel(&[self.of_narrow], self.split, part);
         let mut sums = zeros(channels.len(), part.voxels);
-        self.to_narrow.add::<S, C>(simd, &narrow, 0, channels, &mut sums);
+        self.to_narrow.add::<S, C>(simd, &narrow, channels, &mut sums);
         sums
     }
 
@@ -134,7 +134,7 @@ impl Write<'_, '_> {
         let gradient = back.of_normalised::<S, C>(simd, part, channels.clone());
         let output = Maps::panel(&[back.of_output], back.split, part);
         let mut sums = zeros(channels.len(), part.voxels);
-        back.shortcut.add::<S, C>(simd, &output, 0, channels.clone(), &mut sums);
+        back.shortcut.add::<S, C>(simd, &output, channels.clone(), &mut sums);
         for ((row, c), to) in channels.enumerate().zip(to) {
             let (scale, shift, mean, [mean_g, slope]) = (scale[c], shift[c], back.norm.mean[c], means[c]);
             let values = back.voxels(part, c).iter().zip(gradient.channel(row)).zip(sums.channel(row));

@@ -75,10 +75,10 @@ impl Panel {
         }
     }
 
-    /// Copies the rows from `first` on to where they belong.
-    pub fn write(&self, first: usize, to: &mut [&mut [f32]]) {
+    /// Copies all rows to where they belong.
+    pub fn write(&self, to: &mut [&mut [f32]]) {
         for (c, to) in to.iter_mut().enumerate() {
-            to.copy_from_slice(&self.channel(first + c)[..self.voxels]);
+            to.copy_from_slice(&self.channel(c)[..self.voxels]);
         }
     }
 }
@@ -106,16 +106,9 @@ impl Matrix {
         Self { outputs, inputs: weights.len() / outputs, weights: packed_transposed(weights, outputs, block()) }
     }
 
-    /// Adds the product with the rows of `x` from `first` on to `sums`, rows `outputs` of the product, in whole blocks.
+    /// Adds the product with all rows of `x` to `sums`: the rows `outputs` of the product, in whole blocks.
     #[inline(always)]
-    pub fn add<S: Simd, const C: usize>(
-        &self,
-        simd: S,
-        x: &Panel,
-        first: usize,
-        outputs: std::ops::Range<usize>,
-        sums: &mut Panel,
-    ) {
+    pub fn add<S: Simd, const C: usize>(&self, simd: S, x: &Panel, outputs: std::ops::Range<usize>, sums: &mut Panel) {
         let run = x.run();
         let pair = 2 * S::F32_LANES;
         for at in (0..run).step_by(pair) {
@@ -127,7 +120,7 @@ impl Matrix {
                     total[c] = load_all::<S, 2>(&sums.values, (block * C + c) * sums.row() + at);
                 }
                 for (i, weights) in pulp::as_arrays::<C, _>(weights).0.iter().enumerate() {
-                    let values = load_all::<S, 2>(&x.values, (first + i) * x.row() + at);
+                    let values = load_all::<S, 2>(&x.values, i * x.row() + at);
                     add_products::<S, C, 2>(simd, &mut total, weights, values);
                 }
                 for c in 0..count {

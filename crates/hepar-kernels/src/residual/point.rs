@@ -36,6 +36,9 @@ pub(super) struct Part {
     pub voxels: usize,
 }
 
+/// A panel, a range of channels, and where the voxels of each of these lie.
+type Share<'to> = (Part, Range<usize>, Vec<&'to mut [f32]>);
+
 /// Fewest panels that are not split by channels.
 const PANELS: usize = 8;
 
@@ -65,7 +68,7 @@ impl Split {
     }
 
     /// The maps `to`, split up: for each panel and share of channels these, and the voxels of each of them.
-    pub fn shares<'to>(&self, to: &'to mut [f32], channels: usize) -> Vec<(Part, Range<usize>, Vec<&'to mut [f32]>)> {
+    pub fn shares<'to>(&self, to: &'to mut [f32], channels: usize) -> Vec<Share<'to>> {
         let share = self.share(channels);
         let rows = by_rows(to, self.batch, [1, self.voxels, 1], VOXELS);
         let mut shares = Vec::new();
@@ -147,8 +150,8 @@ impl Multiply<'_, '_> {
         for (c, bias) in self.bias[self.channels.clone()].iter().enumerate() {
             sums.channel_mut(c).fill(*bias);
         }
-        self.matrix.add::<S, C>(simd, &x, 0, self.channels, &mut sums);
-        sums.write(0, &mut self.to);
+        self.matrix.add::<S, C>(simd, &x, self.channels, &mut sums);
+        sums.write(&mut self.to);
     }
 }
 

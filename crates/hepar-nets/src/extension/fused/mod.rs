@@ -169,7 +169,7 @@ fn follow<'a>(norms: impl IntoIterator<Item = &'a Normalisation>, values: usize,
         let [channels] = norm.gamma.dims();
         let mut next = || {
             first += channels;
-            statistics.clone().slice([first - channels..first])
+            statistics.clone().narrow(0, first - channels, channels)
         };
         let mean = next();
         norm.follow(values, mean, next());
