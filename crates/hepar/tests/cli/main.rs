@@ -13,6 +13,8 @@ mod keras;
 mod model;
 mod phantom;
 mod program;
+mod real_lesions;
+mod report;
 mod segment;
 mod tiny_model;
 mod train;
