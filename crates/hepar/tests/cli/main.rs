@@ -1,5 +1,6 @@
 //! The program as a user runs it, on phantoms and with a model that needs no training.
 
+mod browser;
 mod demo;
 mod determinism;
 mod engine;
