@@ -28,9 +28,7 @@ const open = async (options = {}, before = async () => {}) => {
   const context = await browser.newContext({ viewport: { width: 1200, height: 1000 }, ...options });
   const page = await context.newPage();
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type()) && !/GPU stall due to ReadPixels/.test(message.text())) {
-      problems.push(`console: ${message.text()}`);
-    }
+    if (message.type() === "error") problems.push(`console: ${message.text()}`);
   });
   page.on("pageerror", (error) => problems.push(`error: ${error.message}`));
   page.on("request", (request) => {

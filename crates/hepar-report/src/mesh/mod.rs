@@ -1,7 +1,7 @@
 //! The surfaces of liver and lesions, in patient space, and files of them.
 //!
 //! Surfaces come from naive surface nets (the crate fast-surface-nets) over the voxels and are smoothed after Taubin,
-//! which rounds the steps between slices and keeps volumes. They are closed, and their triangles turn counter-clockwise
+//! which rounds the steps between slices and keeps volumes. They are closed, two triangles meeting at every edge, and their triangles turn counter-clockwise
 //! when seen from outside.
 
 mod glb;
@@ -97,10 +97,6 @@ mod tests {
             false => [[-1.0, 0.0, 0.0, 60.0], [0.0, -1.0, 0.0, 60.0], [0.0, 0.0, 4.0, -60.0], [0.0, 0.0, 0.0, 1.0]],
             true => [[0.0, 0.0, -1.0, 60.0], [0.0, -1.0, 0.0, 60.0], [4.0, 0.0, 0.0, -60.0], [0.0, 0.0, 0.0, 1.0]],
         };
-        let mut affine = affine;
-        if turned {
-            affine = [[0.0, 0.0, -1.0, 60.0], [0.0, -1.0, 0.0, 60.0], [4.0, 0.0, 0.0, -60.0], [0.0, 0.0, 0.0, 1.0]];
-        }
         let shape = if turned { [120, 120, 30] } else { [30, 120, 120] };
         let geometry = Geometry::new(affine, shape).unwrap();
         let place = geometry.clone();
@@ -145,6 +141,22 @@ mod tests {
             .map(|limit| Surfaces::of(&labels, 0, Detail { liver: limit, lesion: 1 }).liver.unwrap());
         assert!(coarse.is_closed() && coarse.triangles.len() * 3 < fine.triangles.len());
         assert!((coarse.volume_ml() / fine.volume_ml() - 1.0).abs() < 0.05);
+    }
+
+    #[test]
+    fn parts_that_touch_at_an_edge_or_a_corner_have_a_closed_surface() {
+        let geometry = Geometry::axis_aligned([4, 4, 4], [3.0, 1.0, 1.0]).unwrap();
+        // All ways to fill the eight voxels in the middle.
+        for bits in 0..256u32 {
+            let labels = Volume::from_fn(geometry.clone(), |index| {
+                let inner = index.iter().all(|&index| (1..3).contains(&index));
+                let corner = index.iter().fold(0, |corner, &index| 2 * corner + index % 2);
+                2 * u8::from(inner && bits >> corner & 1 == 1)
+            });
+            let surfaces = Surfaces::of(&labels, 9, Detail::FILE);
+            assert!(surfaces.lesions.iter().all(|(_, surface)| surface.is_closed()), "{bits:b}");
+            assert!(surfaces.liver.is_none_or(|surface| surface.is_closed()), "{bits:b}");
+        }
     }
 
     #[test]

@@ -41,15 +41,15 @@ impl Surface {
         self.triangles.iter().map(sixfold).sum::<f64>() / 6000.0
     }
 
-    /// Whether every edge is passed as often one way as the other: no holes, one orientation.
+    /// Whether two triangles meet at every edge and pass it in opposite directions: no holes, one orientation.
     pub fn is_closed(&self) -> bool {
-        let mut balance = std::collections::BTreeMap::new();
+        let mut passes = std::collections::BTreeMap::new();
         for [a, b, c] in &self.triangles {
             for (from, to) in [(a, b), (b, c), (c, a)] {
-                *balance.entry((from.min(to), from.max(to))).or_insert(0i64) += if from < to { 1 } else { -1 };
+                passes.entry((from.min(to), from.max(to))).or_insert([0; 2])[usize::from(from < to)] += 1;
             }
         }
-        !self.triangles.is_empty() && balance.values().all(|&sum| sum == 0)
+        !self.triangles.is_empty() && passes.values().all(|&both| both == [1, 1])
     }
 
     /// Cross product of two edges of a triangle: its normal, as long as twice its area.
@@ -84,9 +84,39 @@ pub(super) fn surface<T: Sync>(
     let blocks = Blocks::at_most(limit, volume.shape(), volume.geometry().spacing());
     // A geometry's axes are not parallel, and longer ones are not either.
     let grid = blocks.geometry(volume.geometry()).ok()?;
-    let mut surface = net(blocks.shares(volume.data(), inside), &grid)?;
+    let mut shares = blocks.shares(volume.data(), inside);
+    join_at_edges(&mut shares);
+    let mut surface = net(shares, &grid)?;
     smooth(&mut surface);
     Some(surface)
+}
+
+/// Fills voxels where parts touch along an edge alone: four triangles would meet there, and no one could say which two
+/// of them go on into each other.
+fn join_at_edges(shares: &mut Array3<f32>) {
+    let (_, height, width) = shares.dim();
+    let lengths = shares.raw_dim();
+    let strides = [height * width, width, 1];
+    let Some(voxels) = shares.as_slice_mut() else { return };
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for [a, b] in [[0, 1], [0, 2], [1, 2]] {
+            for (k, j, i) in ndarray::indices(lengths) {
+                let index = [k, j, i];
+                if index[a] + 1 == lengths[a] || index[b] + 1 == lengths[b] {
+                    continue;
+                }
+                let first = k * strides[0] + j * strides[1] + i;
+                let corners = [first, first + strides[a], first + strides[b], first + strides[a] + strides[b]];
+                let [here, along, across, opposite] = corners.map(|corner| voxels[corner] > 0.5);
+                if here == opposite && along == across && here != along {
+                    voxels[if here { corners[1] } else { first }] = 1.0;
+                    changed = true;
+                }
+            }
+        }
+    }
 }
 
 /// The surface along which shares, `[k, j, i]`, are a half; `None` when it is nowhere.

@@ -36,10 +36,10 @@
     return NVImage.new(buffer, name + ".nii", "gray");
   };
 
-  // The voxels of a label that have a face to another one.
-  const borders = ([ni, nj, nk], labels) => {
+  // The voxels of a label that have a face to another one. Between thick slices that would be whole areas.
+  const borders = ({ shape: [ni, nj, nk], spacing }, labels) => {
     const outline = new Uint8Array(labels.length);
-    const steps = [1, ni, ni * nj];
+    const steps = spacing[2] < 2.5 ? [1, ni, ni * nj] : [1, ni];
     for (let n = 0, k = 0; k < nk; k += 1) {
       for (let j = 0; j < nj; j += 1) {
         for (let i = 0; i < ni; i += 1, n += 1) {
@@ -89,7 +89,7 @@
     const labels = await bytes(scene.labels);
     planes.addVolume(await image(scene, "ct", await bytes(scene.ct), scene.scaling));
     planes.addVolume(await overlay(scene, "labels", labels, 0.35));
-    planes.addVolume(await overlay(scene, "outlines", borders(scene.shape, labels), 0));
+    planes.addVolume(await overlay(scene, "outlines", borders(scene, labels), 0));
     return planes;
   };
 
