@@ -42,7 +42,8 @@ pub fn histogram(title: &str, across: &str, groups: &[Bins]) -> String {
     let high = groups.iter().map(|bins| bins.end()).fold(f64::NEG_INFINITY, f64::max);
     let most = groups.iter().flat_map(|bins| bins.shares()).fold(0.0, f64::max);
     let x = Scale { low, high, from: EDGE[0], to: WIDTH - EDGE[1] };
-    let y = Scale { low: 0.0, high: 1.05 * most, from: HEIGHT - EDGE[3], to: EDGE[2] };
+    // Room for the key above the highest step.
+    let y = Scale { low: 0.0, high: 1.3 * most, from: HEIGHT - EDGE[3], to: EDGE[2] };
     let mut svg = begin(title);
     level_lines(&mut svg, &y);
     for tick in x.ticks() {

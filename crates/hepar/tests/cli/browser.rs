@@ -110,9 +110,9 @@ fn the_pages_of_a_cohort_and_of_an_evaluation_load_nothing() {
 }
 
 #[test]
-fn a_volume_of_one_voxel_has_a_report_that_works() {
+fn a_volume_of_few_voxels_has_a_report_that_works() {
     let folder = tempfile::tempdir().unwrap();
-    let geometry = Geometry::axis_aligned([1, 1, 10], [5.0, 1.0, 1.0]).unwrap();
+    let geometry = Geometry::axis_aligned([2, 2, 10], [5.0, 1.0, 1.0]).unwrap();
     let grid = GridHeader::from_geometry(&geometry);
     let scan = Volume::from_fn(geometry.clone(), |[_, _, i]| (i as i16 - 3) * 100);
     let labels = Volume::from_fn(geometry, |[_, _, i]| u8::from(i == 4));
