@@ -124,7 +124,7 @@ fn net(shares: Array3<f32>, grid: &Geometry) -> Option<Surface> {
     // Nothing around closes the surface: a voxel before, and two behind, since the net has no faces in the last row.
     let padded = grid.shape().map(|len| len + 3);
     let mut distances = Array3::from_elem(padded, 0.5f32);
-    let mut inner = distances.slice_each_axis_mut(|_| Slice::from(1..-2));
+    let mut inner = distances.slice_each_axis_mut(|_| Slice::new(1, Some(-2), 1));
     inner.zip_mut_with(&shares, |distance, share| *distance -= share);
     let [nk, nj, ni] = padded.map(|len| u32::try_from(len).ok());
     let shape = [ni?, nj?, nk?];
