@@ -21,6 +21,13 @@ pub enum LastStage {
 /// The thickest slices, in millimetres, on which RECIST 1.1 measures lesions of 10 mm.
 const THICKEST_SLICE: f64 = 5.0;
 
+/// The mean of a liver outside of tumours, in Hounsfield units, below which it can hardly hold contrast agent: livers
+/// without fat have 64 ± 3 HU before it is given (Kodama et al., AJR 188 (2007), 1307–1312).
+const LEAST_WITH_CONTRAST: f64 = 75.0;
+
+/// Means of a liver outside of tumours, in Hounsfield units, that neither fat nor contrast agent explains.
+const USUAL_MEANS: std::ops::RangeInclusive<f64> = -20.0..=220.0;
+
 /// What was found in a scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Findings {
@@ -68,6 +75,22 @@ pub enum Caution {
         /// Distance of neighbouring slices, in millimetres.
         mm: f64,
     },
+    /// The liver is no brighter than without contrast agent: tumours stand out less.
+    NoContrast {
+        /// Mean of the liver outside of tumours, in Hounsfield units.
+        mean_hu: f64,
+    },
+    /// The liver has intensities that no liver has: what was found may be something else, or the scan is not in
+    /// Hounsfield units.
+    UnusualIntensity {
+        /// Mean of the liver outside of tumours, in Hounsfield units.
+        mean_hu: f64,
+    },
+    /// Lesions share a face with what is outside of the liver.
+    LesionsAtBorder {
+        /// How many of them.
+        lesions: usize,
+    },
 }
 
 /// A side of the scan, named by where it lies in the patient.
@@ -98,6 +121,21 @@ impl fmt::Display for Caution {
             }
             Self::ThickSlices { mm } => {
                 write!(f, "slices are {mm:.1} mm apart (more than {THICKEST_SLICE} mm); small lesions may be missed")
+            }
+            Self::NoContrast { mean_hu } => write!(
+                f,
+                "the liver is dark (mean {mean_hu:.0} HU): without contrast agent, or in a fatty liver, tumours stand \
+                 out less and may be missed"
+            ),
+            Self::UnusualIntensity { mean_hu } => write!(
+                f,
+                "what was found has a mean of {mean_hu:.0} HU, which no liver has: it may be something else, or the \
+                 scan is not in Hounsfield units"
+            ),
+            Self::LesionsAtBorder { lesions } => {
+                let subject =
+                    if *lesions == 1 { "1 lesion touches".to_owned() } else { format!("{lesions} lesions touch") };
+                write!(f, "{subject} the border of the liver and may belong to something beside it")
             }
         }
     }
@@ -147,21 +185,34 @@ pub(crate) fn findings_of(labels: &Volume<u8>, scan: &Volume<i16>, last: LastSta
         (_, LastStage::Tumour, _) => Outcome::Tumours,
     };
     let looked_for_tumours = matches!(outcome, Outcome::NoTumour | Outcome::Tumours);
-    let has_parenchyma = parenchyma.count() > 0;
+    let mean_hu = (parenchyma.count() > 0).then(|| parenchyma.mean());
+    let lesions = lesions_of(labels, scan);
+    let mut cautions = cautions_of_grid(labels, liver_box);
+    cautions.extend(mean_hu.and_then(caution_of_intensity));
+    let at_border = lesions.iter().filter(|lesion| lesion.at_border).count();
+    cautions.extend((at_border > 0).then_some(Caution::LesionsAtBorder { lesions: at_border }));
     Findings {
         outcome,
         liver_ml: ml(liver_voxels),
         tumour_ml: ml(tumour_voxels),
         burden: looked_for_tumours.then(|| tumour_voxels as f64 / liver_voxels as f64),
-        parenchyma_mean_hu: has_parenchyma.then(|| parenchyma.mean()),
-        parenchyma_sd_hu: has_parenchyma.then(|| parenchyma.sd()),
-        lesions: lesions_of(labels, scan),
+        parenchyma_mean_hu: mean_hu,
+        parenchyma_sd_hu: mean_hu.map(|_| parenchyma.sd()),
+        lesions,
         liver_box,
-        cautions: cautions(labels, liver_box),
+        cautions,
     }
 }
 
-fn cautions(labels: &Volume<u8>, liver_box: Option<VoxelBox>) -> Vec<Caution> {
+fn caution_of_intensity(mean_hu: f64) -> Option<Caution> {
+    if !USUAL_MEANS.contains(&mean_hu) {
+        Some(Caution::UnusualIntensity { mean_hu })
+    } else {
+        (mean_hu < LEAST_WITH_CONTRAST).then_some(Caution::NoContrast { mean_hu })
+    }
+}
+
+fn cautions_of_grid(labels: &Volume<u8>, liver_box: Option<VoxelBox>) -> Vec<Caution> {
     let to_canonical = Reorientation::to_canonical(labels.geometry());
     let canonical = to_canonical.geometry(labels.geometry());
     let mut cautions = Vec::new();
@@ -211,7 +262,24 @@ mod tests {
         assert_eq!((findings.parenchyma_mean_hu, findings.parenchyma_sd_hu), (Some(70.0), Some(0.0)));
         assert_eq!(findings.lesions.len(), 1);
         assert_eq!(findings.liver_box, VoxelBox::new([2, 5, 20], [6, 15, 30]));
-        assert_eq!(findings.cautions, [Caution::LiverCut(Side::Right)]);
+        assert_eq!(findings.cautions, [Caution::LiverCut(Side::Right), Caution::NoContrast { mean_hu: 70.0 }]);
+    }
+
+    #[test]
+    fn what_makes_findings_doubtful_is_said() {
+        let labels = labels([5.0, 1.0, 1.0]);
+        let cautions = |labels: &Volume<u8>, hu: i16| {
+            describe(labels, &labels.map(|_| hu), LastStage::Tumour).unwrap().cautions.split_off(1)
+        };
+        assert_eq!(cautions(&labels, 100), []);
+        assert_eq!(cautions(&labels, 50), [Caution::NoContrast { mean_hu: 50.0 }]);
+        assert_eq!(cautions(&labels, -300), [Caution::UnusualIntensity { mean_hu: -300.0 }]);
+        assert_eq!(cautions(&labels, 400), [Caution::UnusualIntensity { mean_hu: 400.0 }]);
+        let mut at_border = labels.clone();
+        at_border.data_mut()[[3, 5, 22]] = 2;
+        assert_eq!(cautions(&at_border, 100), [Caution::LesionsAtBorder { lesions: 1 }]);
+        let text = Caution::LesionsAtBorder { lesions: 1 }.to_string();
+        assert_eq!(text, "1 lesion touches the border of the liver and may belong to something beside it");
     }
 
     #[test]

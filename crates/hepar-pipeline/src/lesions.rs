@@ -1,9 +1,10 @@
 //! Lesions: the connected tumours of a label volume, measured.
 
 use hepar_volume::{
-    Connectivity, Geometry, Line, Millimetres, Plane, Reorientation, RowSpan, Volume, VoxelBox, components, longest,
-    perpendicular,
+    Connectivity, Geometry, Line, Margin, Millimetres, Plane, Reach, Reorientation, RowSpan, Volume, VoxelBox,
+    components, longest, perpendicular,
 };
+use ndarray::ArrayView3;
 
 use crate::error::{GridMismatch, check_same_grid};
 use crate::intensity::Intensity;
@@ -39,6 +40,8 @@ pub struct Lesion {
     pub sd_hu: f64,
     /// Number of its voxels, at least 1.
     pub voxels: usize,
+    /// Whether a voxel of it shares a face with one outside of the liver (label 0).
+    pub at_border: bool,
 }
 
 /// The lesions (26-connected components of label 2) of `labels`, the largest first; of equal ones that whose first
@@ -55,7 +58,9 @@ pub fn find_lesions(labels: &Volume<u8>, scan: &Volume<i16>) -> Result<Vec<Lesio
 
 /// As [`find_lesions`], for volumes that are known to share a grid.
 pub(crate) fn lesions_of(labels: &Volume<u8>, scan: &Volume<i16>) -> Vec<Lesion> {
-    let Some(bounds) = VoxelBox::around(labels.data(), |&label| label == TUMOUR) else { return Vec::new() };
+    let Some(tumours) = VoxelBox::around(labels.data(), |&label| label == TUMOUR) else { return Vec::new() };
+    // With the voxels around them, to see what tumours border on.
+    let bounds = tumours.padded(Margin([Reach::Voxels(1); 3]), labels.geometry());
     let to_canonical = Reorientation::to_canonical(labels.geometry());
     let part = to_canonical.apply(&labels.crop(&bounds));
     let hu = to_canonical.apply(&scan.crop(&bounds));
@@ -74,6 +79,7 @@ struct Gathered {
     intensity: Intensity,
     /// Its rows in array order.
     rows: Vec<RowSpan>,
+    at_border: bool,
 }
 
 /// Goes through a part of a label volume in canonical orientation; lesions in array order of their first voxels.
@@ -89,12 +95,25 @@ fn gather(labels: &Volume<u8>, scan: &Volume<i16>) -> Vec<Gathered> {
             *sum += index as u64;
         }
         lesion.intensity.add(hu);
+        lesion.at_border = lesion.at_border || borders_on_background(labels.data(), [k, j, i]);
         match lesion.rows.last_mut() {
             Some(row) if (row.k, row.j) == (k, j) => row.last = i,
             _ => lesion.rows.push(RowSpan { k, j, first: i, last: i }),
         }
     }
     lesions
+}
+
+/// Whether a voxel shares a face with one of the background; beyond the edge of the volume nothing is known.
+fn borders_on_background(labels: ArrayView3<'_, u8>, voxel: [usize; 3]) -> bool {
+    (0..3).any(|axis| {
+        [-1, 1].into_iter().any(|step| {
+            let mut neighbour = voxel;
+            let Some(moved) = voxel[axis].checked_add_signed(step) else { return false };
+            neighbour[axis] = moved;
+            labels.get(neighbour) == Some(&0)
+        })
+    })
 }
 
 /// Turns what was gathered into figures of the patient and of the stored volume.
@@ -127,6 +146,7 @@ impl Measure<'_> {
             mean_hu: gathered.intensity.mean(),
             sd_hu: gathered.intensity.sd(),
             voxels,
+            at_border: gathered.at_border,
         }
     }
 
@@ -201,7 +221,7 @@ mod tests {
         let [a, b] = first.long_axis_ends.map(|end| end.0);
         assert_eq!((a[2], b[2]), (-290.0, -290.0));
         let centre = labels.geometry().to_world([9.0, 30.0, 30.0]);
-        assert_eq!(lesions[1].centroid, centre);
+        assert!((0..3).all(|axis| (lesions[1].centroid.0[axis] - centre.0[axis]).abs() < 1e-9));
         assert_eq!((lesions[1].mean_hu - 60.0).abs(), 10.0);
         assert_eq!(lesions[1].sd_hu, 0.0);
     }
@@ -227,6 +247,20 @@ mod tests {
             lesion.slices = (11 - lesion.slices.1, 11 - lesion.slices.0);
         }
         assert_eq!(lesions, find_lesions(&labels, &scan).unwrap());
+    }
+
+    #[test]
+    fn a_lesion_is_at_the_border_when_a_face_of_it_touches_the_background() {
+        let mut labels = labels();
+        let at_border = |labels: &Volume<u8>| {
+            find_lesions(labels, &scan(labels)).unwrap().iter().map(|lesion| lesion.at_border).collect::<Vec<_>>()
+        };
+        // The edge of the scan is no border, nor is a corner.
+        labels.data_mut()[[11, 0, 0]] = 2;
+        labels.data_mut()[[8, 29, 29]] = 0;
+        assert_eq!(at_border(&labels), [false, false, false]);
+        labels.data_mut()[[9, 30, 31]] = 0;
+        assert_eq!(at_border(&labels), [false, true, false]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, ImageError};
 use ndarray::ArrayView2;
@@ -106,15 +107,36 @@ impl Canvas {
     /// When the encoder fails.
     pub(crate) fn png(&self) -> Result<Vec<u8>, ImageError> {
         let mut bytes = Cursor::new(Vec::new());
-        let colours: Vec<u8> =
-            self.pixmap.data().chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect();
         PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive).write_image(
-            &colours,
+            &self.rgb(),
             self.pixmap.width(),
             self.pixmap.height(),
             ExtendedColorType::Rgb8,
         )?;
         Ok(bytes.into_inner())
+    }
+
+    /// The picture as JPEG, a fraction of the size of PNG, with colours as sharp as greys; the same bytes for the same
+    /// pixels.
+    ///
+    /// # Errors
+    /// When the encoder fails, as for sides of more than 65,535 pixels.
+    pub(crate) fn jpeg(&self) -> Result<Vec<u8>, ImageError> {
+        /// Of 100: blocks cannot be seen, thin outlines stay clean.
+        const QUALITY: u8 = 82;
+        let mut bytes = Vec::new();
+        let (width, height) = (self.pixmap.width(), self.pixmap.height());
+        JpegEncoder::new_with_quality(&mut bytes, QUALITY).write_image(
+            &self.rgb(),
+            width,
+            height,
+            ExtendedColorType::Rgb8,
+        )?;
+        Ok(bytes)
+    }
+
+    fn rgb(&self) -> Vec<u8> {
+        self.pixmap.data().chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect()
     }
 
     /// The colour of a pixel.

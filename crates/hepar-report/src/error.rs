@@ -2,10 +2,10 @@ use hepar_pipeline::GridMismatch;
 use hepar_volume::GeometryError;
 use image::ImageError;
 
-/// Why there is no preview.
+/// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum PreviewError {
+pub enum PictureError {
     /// The labels are not on the scan's grid.
     #[error("the labels do not fit the scan")]
     Grid(#[from] GridMismatch),
@@ -21,6 +21,9 @@ pub enum PreviewError {
         height: usize,
     },
     /// The picture cannot be encoded.
-    #[error("the picture cannot be encoded as PNG")]
+    #[error("the picture cannot be encoded")]
     Encode(#[from] ImageError),
+    /// Data for the page cannot be compressed.
+    #[error("data of the page cannot be compressed")]
+    Compress(#[from] std::io::Error),
 }

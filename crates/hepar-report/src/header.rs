@@ -4,6 +4,7 @@ use hepar_pipeline::{Findings, Outcome};
 
 use crate::canvas::{Anchor, Canvas};
 use crate::font;
+use crate::html::sentence;
 use crate::palette::{BRIGHT, DIM, ORANGE, SKY_BLUE, VERMILLION, WINDOW};
 
 /// Pixels at the left and the right edge.
@@ -61,14 +62,8 @@ pub(crate) fn write_footer(canvas: &mut Canvas) {
     canvas.text([right, baseline], Anchor::Right, 10.0, DIM, &reading);
 }
 
-/// A text that begins with a capital.
-fn sentence(text: &str) -> String {
-    let mut rest = text.chars();
-    rest.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(rest).collect()
-}
-
 /// What was found, in a line.
-fn summary(findings: &Findings) -> String {
+pub(crate) fn summary(findings: &Findings) -> String {
     let liver = format!("Liver {}", millilitres(findings.liver_ml));
     match findings.outcome {
         Outcome::NoLiver => "No liver found".to_owned(),
@@ -86,7 +81,7 @@ fn summary(findings: &Findings) -> String {
 }
 
 /// A volume with three figures that count, as far as decimals go.
-fn millilitres(ml: f64) -> String {
+pub(crate) fn millilitres(ml: f64) -> String {
     let decimals = if ml < 1.0 {
         2
     } else if ml < 100.0 {

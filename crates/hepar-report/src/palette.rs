@@ -12,6 +12,8 @@ pub(crate) const DIM: Colour = Colour([150, 160, 172]);
 // Colour-blind readers tell these apart: Okabe and Ito, "Color universal design" (2008).
 /// The outline of the liver.
 pub(crate) const SKY_BLUE: Colour = Colour([86, 180, 233]);
+/// The surface of the liver, through which lesions are seen on dark ground.
+pub(crate) const PALE_BLUE: Colour = Colour([140, 208, 248]);
 /// The outlines of tumours.
 pub(crate) const VERMILLION: Colour = Colour([213, 94, 0]);
 /// Diameters.

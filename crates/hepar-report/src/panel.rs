@@ -5,29 +5,53 @@ use hepar_volume::Millimetres;
 
 use crate::canvas::{Anchor, Canvas};
 use crate::contour::contours;
-use crate::error::PreviewError;
+use crate::error::PictureError;
 use crate::palette::{BLACK, BRIGHT, SKY_BLUE, VERMILLION, WINDOW, YELLOW};
 use crate::plane::Plane;
 use crate::row::Row;
-use crate::section::{Anatomy, Section};
+use crate::section::{Anatomy, Section, View};
+
+/// What is written into a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// Directions at its edges and a scale bar.
+    All,
+    /// Nothing.
+    None,
+}
 
 /// Draws the picture of a plane.
 ///
 /// # Errors
 /// When two axes of the scan are all but parallel.
-pub(crate) fn draw_panel(anatomy: &Anatomy, row: &Row, plane: Plane) -> Result<Canvas, PreviewError> {
-    let view = row.view(plane);
-    let size = PreviewError::Size { width: view.width, height: view.height };
-    let section = anatomy.section(&view)?;
+pub(crate) fn draw_panel(anatomy: &Anatomy, row: &Row, plane: Plane) -> Result<Canvas, PictureError> {
+    draw_view(anatomy, &row.view(plane), row.lesion.filter(|_| plane == Plane::Axial), Marks::All)
+}
+
+/// Draws what a view shows, with the diameters of a lesion if there is one.
+///
+/// # Errors
+/// When two axes of the scan are all but parallel.
+pub(crate) fn draw_view(
+    anatomy: &Anatomy,
+    view: &View,
+    lesion: Option<&Lesion>,
+    marks: Marks,
+) -> Result<Canvas, PictureError> {
+    let size = PictureError::Size { width: view.width, height: view.height };
+    let section = anatomy.section(view)?;
     let mut panel = Canvas::grey(section.hu.view(), WINDOW).ok_or(size)?;
+    let thickness = if view.width < 300 { 1.5 } else { 2.0 };
     for (mask, colour) in [(&section.liver, SKY_BLUE), (&section.tumour, VERMILLION)] {
-        panel.lines(&contours(mask.view()), 2.0, colour);
+        panel.lines(&contours(mask.view()), thickness, colour);
     }
-    if let Some(lesion) = row.lesion.filter(|_| plane == Plane::Axial) {
+    if let Some(lesion) = lesion {
         draw_diameters(&mut panel, anatomy, &section, lesion);
     }
-    write_edges(&mut panel, plane);
-    draw_scale(&mut panel, view.pixel_mm);
+    if marks == Marks::All {
+        write_edges(&mut panel, view.plane);
+        draw_scale(&mut panel, view.pixel_mm);
+    }
     Ok(panel)
 }
 

@@ -3,25 +3,19 @@
 use hepar_pipeline::{Findings, check_same_grid};
 use hepar_volume::Volume;
 
-use crate::canvas::{Anchor, Canvas};
-use crate::error::PreviewError;
+use crate::canvas::Canvas;
+use crate::error::PictureError;
 use crate::header::{self, FOOTER_HEIGHT, write_footer, write_header};
-use crate::palette::{BACKGROUND, DIM};
-use crate::panel::draw_panel;
-use crate::plane::Plane;
-use crate::row::{PANEL_WIDTH, Row};
+use crate::palette::BACKGROUND;
+use crate::picture::Picture;
+use crate::row::Row;
 use crate::section::Anatomy;
+use crate::sheet::{self, draw_row};
 
-/// Width in pixels: three pictures.
-const WIDTH: usize = 3 * (PANEL_WIDTH + GAP) + GAP;
+/// Width in pixels of the picture of a plane.
+const PANEL_WIDTH: usize = 512;
 
-/// Pixels around and between pictures.
-const GAP: usize = 16;
-
-/// Height in pixels of what stands above a picture.
-const CAPTION_HEIGHT: usize = 36;
-
-/// A picture, as PNG, of what was found in a `scan` in Hounsfield units, in any orientation.
+/// A picture of what was found in a `scan` in Hounsfield units, in any orientation.
 ///
 /// `labels` (0 background, 1 liver, 2 tumour) are on the grid of the scan and `findings` are what they say; `case` is
 /// the name that stands on top, with `?` for what is no printable ASCII. The picture is 1600 pixels wide and about 1100
@@ -34,34 +28,28 @@ const CAPTION_HEIGHT: usize = 36;
 /// are 0-based indices of the stored scan.
 ///
 /// # Errors
-/// When scan and labels are not on the same grid, or the picture cannot be encoded.
+/// When scan and labels are not on the same grid.
 pub fn preview(
     scan: &Volume<i16>,
     labels: &Volume<u8>,
     findings: &Findings,
     case: &str,
-) -> Result<Vec<u8>, PreviewError> {
-    Ok(draw(scan, labels, findings, case)?.png()?)
+) -> Result<Picture, PictureError> {
+    Ok(Picture(draw(scan, labels, findings, case)?))
 }
 
-fn draw(scan: &Volume<i16>, labels: &Volume<u8>, findings: &Findings, case: &str) -> Result<Canvas, PreviewError> {
+fn draw(scan: &Volume<i16>, labels: &Volume<u8>, findings: &Findings, case: &str) -> Result<Canvas, PictureError> {
     check_same_grid(scan.geometry(), labels.geometry())?;
     let anatomy = Anatomy::new(scan, labels);
     let rows = rows(&anatomy, findings);
-    let first_row = header::height(findings);
-    let height = first_row + rows.iter().map(|row| CAPTION_HEIGHT + row.panel_height()).sum::<usize>() + FOOTER_HEIGHT;
-    let mut canvas = Canvas::filled(WIDTH, height, BACKGROUND).ok_or(PreviewError::Size { width: WIDTH, height })?;
+    let (width, first_row) = (sheet::width(PANEL_WIDTH), header::height(findings));
+    let height = first_row + rows.iter().map(sheet::height).sum::<usize>() + FOOTER_HEIGHT;
+    let mut canvas = Canvas::filled(width, height, BACKGROUND).ok_or(PictureError::Size { width, height })?;
     write_header(&mut canvas, findings, case);
     let mut top = first_row;
     for row in &rows {
-        for (n, plane) in Plane::ALL.into_iter().enumerate() {
-            let left = GAP + n * (PANEL_WIDTH + GAP);
-            let caption = row.caption(&anatomy, plane);
-            let baseline = [left as f32, (top + CAPTION_HEIGHT - 12) as f32];
-            canvas.text(baseline, Anchor::Left, 11.0, DIM, &caption);
-            canvas.put(left, top + CAPTION_HEIGHT, &draw_panel(&anatomy, row, plane)?);
-        }
-        top += CAPTION_HEIGHT + row.panel_height();
+        draw_row(&mut canvas, &anatomy, row, top)?;
+        top += sheet::height(row);
     }
     write_footer(&mut canvas);
     Ok(canvas)
@@ -69,15 +57,17 @@ fn draw(scan: &Volume<i16>, labels: &Volume<u8>, findings: &Findings, case: &str
 
 fn rows<'a>(anatomy: &Anatomy, findings: &'a Findings) -> Vec<Row<'a>> {
     let liver = findings.liver_box.as_ref().and_then(|stored| anatomy.liver(stored));
-    let Some(liver) = liver else { return vec![Row::middle(anatomy)] };
-    let lesion = findings.lesions.first().map(|lesion| Row::through_lesion(anatomy, lesion));
-    [Row::through_liver(anatomy, &liver)].into_iter().chain(lesion).collect()
+    let Some(liver) = liver else { return vec![Row::middle(anatomy, PANEL_WIDTH)] };
+    let lesion = findings.lesions.first().map(|lesion| Row::through_lesion(anatomy, lesion, PANEL_WIDTH));
+    [Row::through_liver(anatomy, &liver, PANEL_WIDTH)].into_iter().chain(lesion).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::palette::{Colour, SKY_BLUE, VERMILLION, YELLOW};
+    use crate::panel::draw_panel;
+    use crate::plane::Plane;
     use hepar_pipeline::{LastStage, describe};
     use hepar_volume::{Geometry, Millimetres};
     use image::ImageFormat;
@@ -165,9 +155,10 @@ mod tests {
     fn the_same_result_gives_the_same_bytes() {
         let (scan, labels) = balls(&grid(true));
         let findings = describe(&labels, &scan, LastStage::Tumour).unwrap();
-        let first = preview(&scan, &labels, &findings, "case 1").unwrap();
-        assert_eq!(first, preview(&scan, &labels, &findings, "case 1").unwrap());
-        assert_ne!(first, preview(&scan, &labels, &findings, "case 2").unwrap());
+        let first = preview(&scan, &labels, &findings, "case 1").unwrap().png().unwrap();
+        let png = |case: &str| preview(&scan, &labels, &findings, case).unwrap().png().unwrap();
+        assert_eq!(first, png("case 1"));
+        assert_ne!(first, png("case 2"));
         let picture = image::load_from_memory_with_format(&first, ImageFormat::Png).unwrap();
         assert_eq!(picture.width(), 1600);
     }
@@ -244,7 +235,7 @@ mod tests {
         assert_eq!(panels.len(), 3);
         assert!(panels.iter().all(|panel| pixels(panel, SKY_BLUE).is_empty()));
         let findings = describe(&labels, &scan, LastStage::Tumour).unwrap();
-        let picture = preview(&scan, &labels, &findings, "none").unwrap();
+        let picture = preview(&scan, &labels, &findings, "none").unwrap().png().unwrap();
         assert!(image::load_from_memory_with_format(&picture, ImageFormat::Png).unwrap().height() < 800);
     }
 
@@ -282,7 +273,7 @@ mod tests {
         let (scan, _) = balls(&grid(false));
         let labels = Volume::filled(Geometry::axis_aligned([1, 1, 1], [1.0; 3]).unwrap(), 0u8);
         let findings = describe(&labels, &labels.map(|_| 0), LastStage::Tumour).unwrap();
-        let error = preview(&scan, &labels, &findings, "").unwrap_err();
-        assert!(matches!(error, PreviewError::Grid(_)), "{error}");
+        let error = preview(&scan, &labels, &findings, "").err();
+        assert!(matches!(error, Some(PictureError::Grid(_))), "{error:?}");
     }
 }

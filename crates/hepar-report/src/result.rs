@@ -67,11 +67,13 @@ struct LesionEntry {
     mean_hu: f64,
     sd_hu: f64,
     voxels: usize,
+    at_liver_border: bool,
 }
 
 #[derive(Serialize)]
 struct CautionEntry {
-    /// `liver-cut`, `thick-slices`, or `other` for a kind that this layout does not know.
+    /// `liver-cut`, `thick-slices`, `no-contrast`, `unusual-intensity`, `lesions-at-border`, or `other` for a kind that
+    /// this layout does not know.
     kind: &'static str,
     /// The side of the scan that the liver reaches, for `liver-cut`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +81,12 @@ struct CautionEntry {
     /// Distance of slices in millimetres, for `thick-slices`.
     #[serde(skip_serializing_if = "Option::is_none")]
     mm: Option<f64>,
+    /// Mean of the liver outside of tumours, for `no-contrast` and `unusual-intensity`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean_hu: Option<f64>,
+    /// How many lesions, for `lesions-at-border`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lesions: Option<usize>,
     /// The caution as a sentence.
     text: String,
 }
@@ -142,16 +150,23 @@ fn lesion_entry(lesion: &Lesion) -> LesionEntry {
         mean_hu: rounded(lesion.mean_hu),
         sd_hu: rounded(lesion.sd_hu),
         voxels: lesion.voxels,
+        at_liver_border: lesion.at_border,
     }
 }
 
 fn caution_entry(caution: &Caution) -> CautionEntry {
-    let (kind, side, mm) = match caution {
-        Caution::LiverCut(side) => ("liver-cut", Some(Side::to_string(side)), None),
-        Caution::ThickSlices { mm } => ("thick-slices", None, Some(rounded(*mm))),
-        _ => ("other", None, None),
-    };
-    CautionEntry { kind, side, mm, text: caution.to_string() }
+    let entry =
+        |kind| CautionEntry { kind, side: None, mm: None, mean_hu: None, lesions: None, text: caution.to_string() };
+    match caution {
+        Caution::LiverCut(side) => CautionEntry { side: Some(Side::to_string(side)), ..entry("liver-cut") },
+        Caution::ThickSlices { mm } => CautionEntry { mm: Some(rounded(*mm)), ..entry("thick-slices") },
+        Caution::NoContrast { mean_hu } => CautionEntry { mean_hu: Some(rounded(*mean_hu)), ..entry("no-contrast") },
+        Caution::UnusualIntensity { mean_hu } => {
+            CautionEntry { mean_hu: Some(rounded(*mean_hu)), ..entry("unusual-intensity") }
+        }
+        Caution::LesionsAtBorder { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("lesions-at-border") },
+        _ => entry("other"),
+    }
 }
 
 fn rounded(value: f64) -> f64 {
@@ -198,6 +213,7 @@ pub(crate) mod tests {
             mean_hu: 61.25,
             sd_hu: 9.8764,
             voxels: 7716,
+            at_border: true,
         };
         let second = Lesion {
             id: 2,
@@ -210,6 +226,7 @@ pub(crate) mod tests {
             mean_hu: -5.0,
             sd_hu: 0.0,
             voxels: 1,
+            at_border: false,
             ..first.clone()
         };
         Findings {
@@ -294,7 +311,8 @@ pub(crate) mod tests {
       "last_slice": 17,
       "mean_hu": 61.25,
       "sd_hu": 9.876,
-      "voxels": 7716
+      "voxels": 7716,
+      "at_liver_border": true
     }
   ],
   "cautions": [

@@ -9,7 +9,7 @@ use crate::section::{Anatomy, Liver, View};
 /// How much is shown around the liver, in millimetres.
 const LIVER_MARGIN: f64 = 40.0;
 
-/// How much is shown around the largest lesion, in millimetres.
+/// How much is shown around a lesion, in millimetres.
 const LESION_MARGIN: f64 = 30.0;
 
 /// The least height of a picture of a lesion, in millimetres.
@@ -18,14 +18,13 @@ const LEAST_LESION_HEIGHT: f64 = 100.0;
 /// The least width of a picture, in millimetres, so that a scan of a few voxels still looks like one.
 const LEAST_WIDTH: f64 = 10.0;
 
-/// Width of a picture in pixels.
-pub(crate) const PANEL_WIDTH: usize = 512;
-
-/// The least and the greatest height of a picture in pixels.
-const PANEL_HEIGHTS: [f64; 2] = [300.0, 560.0];
+/// The least and the greatest height of a picture, as shares of its width.
+const PANEL_HEIGHTS: [f64; 2] = [0.59, 1.09];
 
 /// Three pictures side by side, all to the same scale.
 pub(crate) struct Row<'a> {
+    /// Width of a picture in pixels.
+    panel_width: usize,
     /// Canonical indices of the planes across each of the axes `[k, j, i]`.
     slices: [usize; 3],
     /// Canonical index of what is in the middle.
@@ -39,14 +38,14 @@ pub(crate) struct Row<'a> {
 
 impl<'a> Row<'a> {
     /// The middle of the scan, all of it.
-    pub(crate) fn middle(anatomy: &Anatomy) -> Self {
+    pub(crate) fn middle(anatomy: &Anatomy, panel_width: usize) -> Self {
         let shape = anatomy.geometry().shape();
         let faces = shape.map(|len| [-0.5, len as f64 - 0.5]);
-        Self::showing(anatomy, shape.map(|len| (len - 1) / 2), faces)
+        Self::showing(anatomy, shape.map(|len| (len - 1) / 2), faces, panel_width)
     }
 
     /// The slices with the most liver, and what is around it.
-    pub(crate) fn through_liver(anatomy: &Anatomy, liver: &Liver) -> Self {
+    pub(crate) fn through_liver(anatomy: &Anatomy, liver: &Liver, panel_width: usize) -> Self {
         let (shape, spacing) = (anatomy.geometry().shape(), anatomy.geometry().spacing());
         let faces = std::array::from_fn(|axis| {
             let reach = LIVER_MARGIN / spacing[axis];
@@ -54,16 +53,17 @@ impl<'a> Row<'a> {
             let high = liver.bounds.end()[axis] as f64 - 0.5 + reach;
             [low.max(-0.5), high.min(shape[axis] as f64 - 0.5)]
         });
-        Self::showing(anatomy, liver.fullest, faces)
+        Self::showing(anatomy, liver.fullest, faces, panel_width)
     }
 
     /// What lies between two faces along each axis, as canonical indices.
-    fn showing(anatomy: &Anatomy, slices: [usize; 3], faces: [[f64; 2]; 3]) -> Self {
+    fn showing(anatomy: &Anatomy, slices: [usize; 3], faces: [[f64; 2]; 3], panel_width: usize) -> Self {
         let spacing = anatomy.geometry().spacing();
         let extent: [f64; 3] = std::array::from_fn(|axis| (faces[axis][1] - faces[axis][0]) * spacing[axis]);
         let greatest =
             |axis: fn(Plane) -> usize| Plane::ALL.map(|plane| extent[axis(plane)]).into_iter().fold(0.0, f64::max);
         Self {
+            panel_width,
             slices,
             centre: faces.map(|[low, high]| (low + high) / 2.0),
             width_mm: greatest(Plane::across),
@@ -73,7 +73,7 @@ impl<'a> Row<'a> {
     }
 
     /// The axial slice of the lesion's diameters, and the other planes through its centroid.
-    pub(crate) fn through_lesion(anatomy: &Anatomy, lesion: &'a Lesion) -> Self {
+    pub(crate) fn through_lesion(anatomy: &Anatomy, lesion: &'a Lesion, panel_width: usize) -> Self {
         let geometry = anatomy.geometry();
         let shape = geometry.shape();
         let inside = |point: Millimetres| {
@@ -85,6 +85,7 @@ impl<'a> Row<'a> {
         let height = (lesion.slices.1.abs_diff(lesion.slices.0) + 1) as f64 * geometry.spacing()[0];
         let height_mm = (lesion.long_axis_mm.max(height) + 2.0 * LESION_MARGIN).max(LEAST_LESION_HEIGHT);
         Self {
+            panel_width,
             slices: [k, centre[1], centre[2]].map(|index| index.round() as usize),
             centre,
             width_mm: 1.2 * height_mm,
@@ -95,16 +96,17 @@ impl<'a> Row<'a> {
 
     /// Height of its pictures in pixels.
     pub(crate) fn panel_height(&self) -> usize {
-        let [least, greatest] = PANEL_HEIGHTS;
-        (PANEL_WIDTH as f64 * self.height_mm / self.width_mm).clamp(least, greatest) as usize
+        let width = self.panel_width as f64;
+        let [least, greatest] = PANEL_HEIGHTS.map(|share| share * width);
+        (width * self.height_mm / self.width_mm).clamp(least, greatest) as usize
     }
 
     /// What its picture of a plane shows.
     pub(crate) fn view(&self, plane: Plane) -> View {
-        let height = self.panel_height();
-        let pixel_mm = (self.width_mm.max(LEAST_WIDTH) / PANEL_WIDTH as f64).max(self.height_mm / height as f64);
+        let (width, height) = (self.panel_width, self.panel_height());
+        let pixel_mm = (self.width_mm.max(LEAST_WIDTH) / width as f64).max(self.height_mm / height as f64);
         let slice = self.slices[plane.through()];
-        View { plane, slice, centre: self.centre, pixel_mm, width: PANEL_WIDTH, height }
+        View { plane, slice, centre: self.centre, pixel_mm, width, height }
     }
 
     /// What stands above its picture of a plane.
@@ -113,9 +115,9 @@ impl<'a> Row<'a> {
         match self.lesion {
             Some(lesion) if plane == Plane::Axial => {
                 let [long, short] = [lesion.long_axis_mm, lesion.short_axis_mm];
-                format!("Largest lesion, {long:.1} x {short:.1} mm: axial, slice {slice}")
+                format!("Lesion {}, {long:.1} x {short:.1} mm: axial, slice {slice}", lesion.id)
             }
-            Some(_) => format!("Largest lesion: {}, slice {slice}", plane.name().to_lowercase()),
+            Some(lesion) => format!("Lesion {}: {}, slice {slice}", lesion.id, plane.name().to_lowercase()),
             None => format!("{}, slice {slice}", plane.name()),
         }
     }

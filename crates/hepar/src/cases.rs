@@ -14,6 +14,34 @@ pub fn names_an_image(path: &Path) -> bool {
     name.ends_with(".nii.gz") || name.ends_with(".nii")
 }
 
+/// The scans that `inputs` name: a folder that holds NIfTI images stands for these, sorted by name; everything else for
+/// itself.
+///
+/// # Errors
+/// When a folder cannot be listed.
+pub fn scans_in(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut scans = Vec::new();
+    for input in inputs {
+        let images = if input.is_dir() { images_in(input)? } else { Vec::new() };
+        if images.is_empty() {
+            scans.push(input.clone());
+        } else {
+            scans.extend(images);
+        }
+    }
+    Ok(scans)
+}
+
+/// The NIfTI images directly in a folder, sorted by name.
+fn images_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |source| ErrorKind::Input { path: folder.to_owned(), source };
+    let entries = std::fs::read_dir(folder).map_err(failed)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let mut images: Vec<PathBuf> = paths.into_iter().filter(|path| names_an_image(path) && path.is_file()).collect();
+    images.sort();
+    Ok(images)
+}
+
 /// The name of the case in `path`: the file's name without `.nii`, `.nii.gz`, `.hdr` or `.img`.
 pub fn case_name(path: &Path) -> String {
     let name = file_name(path);
@@ -68,6 +96,16 @@ mod tests {
         assert_eq!(name("folder/"), "folder");
         assert_eq!(name(".nii.gz"), ".nii.gz");
         assert_eq!(name("Überblick.nii"), "Überblick");
+    }
+
+    #[test]
+    fn a_folder_stands_for_the_images_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        ["b.nii", "a.nii.gz", "notes.txt"].iter().for_each(|name| std::fs::write(path(name), "").unwrap());
+        std::fs::create_dir(path("empty")).unwrap();
+        let found = scans_in(&[folder.path().to_owned(), path("empty"), path("none.nii")]).unwrap();
+        assert_eq!(found, [path("a.nii.gz"), path("b.nii"), path("empty"), path("none.nii")]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::exit;
 use crate::import::ImportError;
 use crate::network::NetworkError;
 use crate::output::OutputError;
+use crate::report::ReportError;
 
 /// A job was not done: a fragment that follows "failed to".
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,9 @@ pub enum ErrorKind {
     /// There is no such phantom.
     #[error("draw the phantom")]
     Phantom(#[from] SpecError),
+    /// A report cannot be made.
+    #[error(transparent)]
+    Report(#[from] ReportError),
     /// Two label volumes cannot be compared.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
@@ -164,7 +168,7 @@ impl Error {
         use ErrorKind as Kind;
         match self.kind() {
             Kind::Read(_) | Kind::Input { .. } | Kind::Evaluate(_) => exit::INPUT,
-            Kind::Export { .. } | Kind::Card { .. } | Kind::Import(_) => exit::INPUT,
+            Kind::Export { .. } | Kind::Card { .. } | Kind::Import(_) | Kind::Report(_) => exit::INPUT,
             Kind::Model(_) => exit::MODEL,
             Kind::Prepare(error) | Kind::Segment { source: error, .. } => of_pipeline(error),
             #[cfg(feature = "onnxruntime")]

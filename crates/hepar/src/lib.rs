@@ -20,6 +20,7 @@
 //! Scans that are in memory already go through [`Pipeline`] and need no file.
 //!
 //! - [`segment`], [`cohort`], [`demo`]: one scan, several scans, synthetic scans;
+//! - [`report`]: tables, pictures and report again, or of labels from elsewhere;
 //! - [`engine`]: what runs the networks;
 //! - [`output`], [`manifest`]: what is written where, and when it may be;
 //! - [`evaluate`]: labels against a reference;
@@ -40,12 +41,14 @@ pub mod exit;
 pub mod experiment;
 pub mod export;
 mod hash;
+mod identity;
 pub mod import;
 pub mod info;
 pub mod manifest;
 pub mod network;
 pub mod output;
 pub mod phantom;
+pub mod report;
 pub mod segment;
 pub mod watch;
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use hepar_model::bundle::Bundle;
+use hepar_formats::Scan;
+use hepar_model::bundle::{Bundle, Score};
 use hepar_pipeline::LastStage;
+use hepar_report::page::{ModelFacts, Provenance};
 use hepar_volume::Geometry;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,7 @@ const SCHEMA: u32 = 1;
 const PROGRAM: &str = "hepar";
 
 /// Which model made a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Its name.
     pub name: String,
@@ -30,10 +32,16 @@ pub struct ModelIdentity {
     pub version: String,
     /// One hash over all of its weights.
     pub sha256: String,
+    /// What it is, as its card says.
+    #[serde(default)]
+    pub description: String,
+    /// How good it is, as its card says.
+    #[serde(default)]
+    pub scores: Vec<Score>,
 }
 
 /// A file that went into a result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFile {
     /// Where it was, as the user named it.
     pub path: String,
@@ -42,26 +50,30 @@ pub struct InputFile {
 }
 
 /// What the JSON holds, in this order.
-#[derive(Debug, Serialize)]
-pub(crate) struct Manifest<'a> {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Manifest {
     schema: u32,
-    program: &'static str,
-    version: &'static str,
+    program: String,
+    version: String,
     /// `done`: the manifest is written last.
-    state: &'static str,
+    state: String,
     /// UTC.
     finished: String,
-    case: &'a str,
-    input: &'a InputFile,
+    case: String,
+    input: InputFile,
     grid: Grid,
     /// The liver mask, if it was given.
-    liver: Option<&'a InputFile>,
+    liver: Option<InputFile>,
+    /// The file of the labels, when they came from elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    labels: Option<InputFile>,
     /// `all` or `liver`.
-    stages: &'static str,
-    model: &'a ModelIdentity,
-    /// Engine and device.
-    engine: &'a str,
-    instruction_set: &'static str,
+    stages: String,
+    /// `null` when the labels came from elsewhere.
+    model: Option<ModelIdentity>,
+    /// Engine and device; `null` when none ran.
+    engine: Option<String>,
+    instruction_set: String,
     threads: usize,
     warnings: Vec<String>,
     /// Wall time of `read`, of each stage that ran, of `write`, and in `total`.
@@ -69,11 +81,11 @@ pub(crate) struct Manifest<'a> {
     /// The most memory that the process has held; `null` where the system does not tell.
     peak_memory_bytes: Option<u64>,
     /// SHA-256 of the other files of the result.
-    files: &'a BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
 }
 
 /// The scan's grid, in the order i, j, k.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Grid {
     shape_ijk: [usize; 3],
     spacing_ijk_mm: [f64; 3],
@@ -94,40 +106,144 @@ impl ModelIdentity {
     /// The identity of a model.
     pub fn of(bundle: &Bundle) -> Self {
         let card = bundle.card();
-        Self { name: card.name.clone(), version: card.version.clone(), sha256: bundle.hash() }
+        Self {
+            name: card.name.clone(),
+            version: card.version.clone(),
+            sha256: bundle.hash(),
+            description: card.description.clone(),
+            scores: card.scores.clone(),
+        }
     }
 }
 
-impl<'a> Manifest<'a> {
-    /// The manifest of a result whose other `files` have these hashes and took so long to write.
-    pub(crate) fn new(case: &'a SegmentedCase, files: &'a BTreeMap<String, String>, write: Duration) -> Self {
-        let mut seconds = Object::new();
-        let mut put = |name: &str, value: f64| seconds.insert(name.to_owned(), milliseconds(value).into());
-        put("read", case.read_seconds);
-        for (stage, value) in &case.segmentation.seconds {
-            put(stage.as_str(), *value);
+impl ModelIdentity {
+    fn facts(&self) -> ModelFacts {
+        let scores = self.scores.iter().map(|score| (score.on.clone(), score.metric.clone(), score.value));
+        ModelFacts {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            sha256: self.sha256.clone(),
+            description: self.description.clone(),
+            scores: scores.collect(),
         }
-        put("write", write.as_secs_f64());
-        put("total", case.started.elapsed().as_secs_f64());
+    }
+}
+
+impl Manifest {
+    /// The manifest of a case that was segmented, before its files are written.
+    pub(crate) fn new(case: &SegmentedCase) -> Self {
+        let seconds = [("read", case.read_seconds)]
+            .into_iter()
+            .chain(case.segmentation.seconds.iter().map(|(stage, seconds)| (stage.as_str(), *seconds)));
+        Self {
+            liver: case.liver.clone(),
+            stages: stages_name(case.last).to_owned(),
+            model: Some(case.model.clone()),
+            engine: Some(case.engine.clone()),
+            seconds: seconds.map(|(step, seconds)| (step.to_owned(), milliseconds(seconds).into())).collect(),
+            ..Self::of_scan(&case.name, case.input.clone(), &case.scan)
+        }
+    }
+
+    /// The manifest of a case whose `labels` came from elsewhere, liver and tumours.
+    pub(crate) fn of_labels(case: &str, input: InputFile, scan: &Scan, labels: InputFile) -> Self {
+        Self { labels: Some(labels), ..Self::of_scan(case, input, scan) }
+    }
+
+    fn of_scan(case: &str, input: InputFile, scan: &Scan) -> Self {
         Self {
             schema: SCHEMA,
-            program: PROGRAM,
-            version: env!("CARGO_PKG_VERSION"),
-            state: "done",
+            program: PROGRAM.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: "done".to_owned(),
             finished: utc(SystemTime::now()),
-            case: &case.name,
-            input: &case.input,
-            grid: Grid::of(case.scan.volume.geometry()),
-            liver: case.liver.as_ref(),
-            stages: if case.last == LastStage::Liver { "liver" } else { "all" },
-            model: &case.model,
-            engine: &case.engine,
-            instruction_set: hepar_kernels::isa::name(),
+            case: case.to_owned(),
+            input,
+            grid: Grid::of(scan.volume.geometry()),
+            liver: None,
+            labels: None,
+            stages: stages_name(LastStage::Tumour).to_owned(),
+            model: None,
+            engine: None,
+            instruction_set: hepar_kernels::isa::name().to_owned(),
             threads: rayon::current_num_threads(),
-            warnings: case.scan.warnings.iter().map(ToString::to_string).collect(),
-            seconds,
+            warnings: scan.warnings.iter().map(ToString::to_string).collect(),
+            seconds: Object::new(),
             peak_memory_bytes: peak_memory(),
-            files,
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// The manifest in `folder`.
+    ///
+    /// # Errors
+    /// When there is none that can be read, or hepar did not write it.
+    pub(crate) fn read(folder: &Path) -> std::io::Result<Self> {
+        let manifest: Self = serde_json::from_slice(&std::fs::read(folder.join(MANIFEST_FILE))?)?;
+        if manifest.program != PROGRAM {
+            return Err(std::io::Error::other("hepar did not write it"));
+        }
+        Ok(manifest)
+    }
+
+    /// The manifest of the result whose other `files` have these hashes, took so long to write, and all in all.
+    pub(crate) fn finished(mut self, files: BTreeMap<String, String>, write: Duration, total: Duration) -> Self {
+        self.files = files;
+        for (step, took) in [("write", write), ("total", total)] {
+            self.seconds.insert(step.to_owned(), milliseconds(took.as_secs_f64()).into());
+        }
+        self.peak_memory_bytes = self.peak_memory_bytes.max(peak_memory());
+        self
+    }
+
+    /// Name of the case.
+    pub(crate) fn case(&self) -> &str {
+        &self.case
+    }
+
+    /// Where the scan was, as the user named it.
+    pub(crate) fn input_path(&self) -> &str {
+        &self.input.path
+    }
+
+    /// SHA-256 of the scan's file.
+    pub(crate) fn input_sha256(&self) -> &str {
+        &self.input.sha256
+    }
+
+    /// How far the scan went through the stages.
+    pub(crate) fn last_stage(&self) -> LastStage {
+        if self.stages == stages_name(LastStage::Liver) { LastStage::Liver } else { LastStage::Tumour }
+    }
+
+    /// SHA-256 of the other files of the result.
+    pub(crate) fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
+    }
+
+    /// Takes up a sentence that a reader of the result should know, once.
+    pub(crate) fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// The same for readers of a report.
+    pub(crate) fn provenance(&self) -> Provenance {
+        let threads = if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let engine = self.engine.as_ref().map(|engine| format!("{engine}, {}, {threads}", self.instruction_set));
+        let seconds = self.seconds.iter().filter_map(|(step, seconds)| Some((step.clone(), seconds.as_f64()?)));
+        Provenance {
+            version: self.version.clone(),
+            finished: self.finished.clone(),
+            input_sha256: self.input.sha256.clone(),
+            shape_ijk: self.grid.shape_ijk,
+            spacing_ijk_mm: self.grid.spacing_ijk_mm,
+            model: self.model.as_ref().map(ModelIdentity::facts),
+            engine,
+            seconds: seconds.collect(),
+            peak_memory_bytes: self.peak_memory_bytes,
+            warnings: self.warnings.clone(),
         }
     }
 
@@ -157,6 +273,11 @@ impl Written {
     pub(crate) fn hash(&self, name: &str) -> Option<&str> {
         self.files.get(name).map(String::as_str)
     }
+}
+
+/// How far a scan goes, in one word.
+fn stages_name(last: LastStage) -> &'static str {
+    if last == LastStage::Liver { "liver" } else { "all" }
 }
 
 /// Seconds to the millisecond.

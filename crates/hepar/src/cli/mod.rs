@@ -1,5 +1,6 @@
 //! What was typed, and the job that it asks for.
 
+mod contents;
 mod data;
 mod demo;
 mod engine;
@@ -8,6 +9,7 @@ mod experiment;
 mod info;
 mod model;
 mod phantom;
+mod report;
 mod segment;
 mod text;
 mod train;
@@ -25,7 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   hepar demo                            try it on a synthetic scan
   hepar segment ct.nii.gz               result in ./ct-hepar/
-  hepar segment scans/*.nii.gz -o out   a folder for each, and out/cohort.csv
+  hepar segment scans/*.nii.gz -o out   a folder for each, and out/cohort.html
   hepar evaluate ct-hepar truth.nii.gz
 
 Exit codes: 0 done, 1 internal error, 2 usage, 3 input, 4 model, 5 output,
@@ -48,6 +50,7 @@ enum Command {
     Segment(segment::Arguments),
     Demo(demo::Arguments),
     Info(info::Arguments),
+    Report(report::Arguments),
     Evaluate(Box<evaluate::Arguments>),
     Experiment(experiment::Arguments),
     Phantom(phantom::Arguments),
@@ -73,6 +76,7 @@ impl Cli {
             Command::Segment(arguments) => arguments.run(),
             Command::Demo(arguments) => arguments.run(),
             Command::Info(arguments) => arguments.run(),
+            Command::Report(arguments) => arguments.run(),
             Command::Evaluate(arguments) => arguments.run(),
             Command::Experiment(arguments) => arguments.run(),
             Command::Phantom(arguments) => arguments.run(),

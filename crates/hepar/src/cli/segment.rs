@@ -1,10 +1,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use hepar::cases::scans_in;
 use hepar::cohort::{Cohort, PlannedCase};
+use hepar::output::Contents;
 use hepar::watch::Terminal;
 use hepar::{Error, Findings, LastStage, Options, Segmenter, exit, open_model, sentence};
 
+use super::contents::ContentsArguments;
 use super::engine::EngineArguments;
 use super::{Failure, interrupt, print, text};
 
@@ -12,17 +15,20 @@ const EXAMPLES: &str = "\
 Examples:
   hepar segment ct.nii.gz                          result in ./ct-hepar/
   hepar segment ct.nii.gz -o labels.nii.gz         labels alone
-  hepar segment a.nii.gz b.nii.gz -o out           out/a/, out/b/ and out/cohort.csv
+  hepar segment a.nii.gz b.nii.gz -o out           out/a/, out/b/, out/cohort.html and out/cohort.csv
+  hepar segment scans/ -o out                      the same for all NIfTI images in a folder
+  hepar segment ct.nii.gz --pictures all --mesh glb
   hepar segment ct.nii.gz --liver liver.nii.gz     look for tumours in a liver that is known
 
-A result holds labels.nii.gz (0 background, 1 liver, 2 tumour, on the scan's grid), lesions.csv,
-result.json, preview.png and manifest.json. Files that hepar did not write are never overwritten.";
+A result holds labels.nii.gz (0 background, 1 liver, 2 tumour, on the scan's grid), report.html to
+look at, lesions.csv, result.json, preview.png and manifest.json. Files that hepar did not write are
+never overwritten.";
 
 /// Segment the liver and its tumours in CT scans
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// CT scans in Hounsfield units: NIfTI, .nii or .nii.gz
+    /// CT scans in Hounsfield units: NIfTI, .nii or .nii.gz, or folders of them
     #[arg(required = true, value_name = "CT")]
     inputs: Vec<PathBuf>,
     /// Folder for the result, or a .nii.gz file for labels alone [default: ./CASE-hepar, or ./cohort-hepar for several]
@@ -39,6 +45,8 @@ pub struct Arguments {
     /// The liver, if it is known: a label volume on the scan's grid, liver ≥ 1; for one scan
     #[arg(long, value_name = "MASK")]
     liver: Option<PathBuf>,
+    #[command(flatten)]
+    contents: ContentsArguments,
     /// Replace results that hepar wrote
     #[arg(long)]
     force: bool,
@@ -57,9 +65,11 @@ enum Stages {
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
-        let options = self.options()?;
+        let inputs = scans_in(&self.inputs)?;
+        let options = self.options(inputs.len())?;
         let terminal = Terminal::new(interrupt()?, self.quiet);
-        let cohort = Cohort::plan(&self.inputs, self.output.as_deref(), &options, self.force)?;
+        let contents = self.contents.over(Contents::default());
+        let cohort = Cohort::plan(&inputs, self.output.as_deref(), &options, contents, self.force)?;
         let engine = self.engine.open()?;
         let mut segmenter = Segmenter::with_engine(&open_model(self.model.as_deref())?, engine.as_ref())?;
         let mut report = |case: &PlannedCase, result: Result<&Findings, &Error>| {
@@ -74,15 +84,15 @@ impl Arguments {
         let failed = cohort.run(&mut segmenter, &options, &terminal, &mut report);
         terminal.clear();
         let failed = failed?;
-        if let Some(table) = cohort.table().filter(|_| !self.quiet) {
-            print(format_args!("All cases: {}\n", table.display()))?;
+        if let Some(page) = cohort.page().filter(|_| !self.quiet) {
+            print(format_args!("All cases: {}\n", page.display()))?;
         }
         Ok(if failed == 0 { exit::DONE } else { exit::SOME_FAILED })
     }
 
-    fn options(&self) -> Result<Options, Failure> {
+    fn options(&self, inputs: usize) -> Result<Options, Failure> {
         let last = if self.stages == Stages::Liver { LastStage::Liver } else { LastStage::Tumour };
-        if self.liver.is_some() && self.inputs.len() > 1 {
+        if self.liver.is_some() && inputs > 1 {
             return Err(Failure::usage("use --liver for several scans: it is the liver of one"));
         }
         if self.liver.is_some() && last == LastStage::Liver {

@@ -76,7 +76,7 @@ pub struct Outcome {
 }
 
 /// What a model says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ModelNote {
     /// Name, version and the hash of the weights.
     pub identity: ModelIdentity,

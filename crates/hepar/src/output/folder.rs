@@ -6,34 +6,83 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::write_labels;
-use hepar_report::{lesions_csv, preview, result_json};
+use hepar_formats::{Scan, write_labels};
+use hepar_pipeline::Findings;
+use hepar_report::page::Identity;
+use hepar_volume::Volume;
 use tempfile::TempDir;
 
 use crate::error::{Error, sentence};
 use crate::hash::sha256_of_file;
 use crate::manifest::{MANIFEST_FILE, Manifest, Written};
+use crate::output::contents::{
+    Contents, LABELS_FILE, LESIONS_FILE, LESIONS_FOLDER, MESH_FILE, MESH_FOLDER, MONTAGE_FILE, PREVIEW_FILE,
+    REPORT_FILE, RESULT_FILE,
+};
+use crate::output::files::make_files;
 use crate::output::{OutputError, OutputErrorKind, check_writable, make_parent, nearest_folder};
 use crate::segment::SegmentedCase;
 use crate::watch::{Listener, go_on};
 
-/// The label volume in a result's folder.
-pub const LABELS_FILE: &str = "labels.nii.gz";
-/// The table of lesions in a result's folder.
-pub const LESIONS_FILE: &str = "lesions.csv";
-/// The figures in a result's folder.
-pub const RESULT_FILE: &str = "result.json";
-/// The picture in a result's folder.
-pub const PREVIEW_FILE: &str = "preview.png";
+/// Files that a result may have, beside those in [`FOLDERS`]; the manifest is the last to appear.
+const FILES: [&str; 8] =
+    [LABELS_FILE, LESIONS_FILE, RESULT_FILE, PREVIEW_FILE, MONTAGE_FILE, REPORT_FILE, MESH_FILE, MANIFEST_FILE];
 
-/// All files of a result; the manifest is the last to appear.
-const FILES: [&str; 5] = [LABELS_FILE, LESIONS_FILE, RESULT_FILE, PREVIEW_FILE, MANIFEST_FILE];
+/// Folders in which a result may have files.
+const FOLDERS: [&str; 2] = [LESIONS_FOLDER, MESH_FOLDER];
 
 /// A folder that may hold the result of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultFolder {
     path: PathBuf,
-    force: bool,
+    overwrite: Overwrite,
+    contents: Contents,
+}
+
+/// Which files of hepar may be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overwrite {
+    /// None.
+    Never,
+    /// Those that nobody has changed.
+    Unchanged,
+    /// Those that nobody has changed; the labels are left as they are, by whomever.
+    AllButLabels,
+}
+
+/// A case whose result is written.
+pub(crate) struct ResultCase<'a> {
+    /// Name of the case.
+    pub(crate) name: &'a str,
+    /// The scan.
+    pub(crate) scan: &'a Scan,
+    /// Labels on the scan's grid.
+    pub(crate) labels: &'a Volume<u8>,
+    /// What they say.
+    pub(crate) findings: &'a Findings,
+    /// How they came about.
+    pub(crate) manifest: Manifest,
+    /// When the work began.
+    pub(crate) started: Instant,
+}
+
+impl<'a> ResultCase<'a> {
+    /// A case that was segmented.
+    fn of(case: &'a SegmentedCase) -> Self {
+        Self {
+            name: &case.name,
+            scan: &case.scan,
+            labels: &case.segmentation.labels,
+            findings: case.findings(),
+            manifest: Manifest::new(case),
+            started: case.started,
+        }
+    }
+
+    /// Who the patient is, when `contents` ask for it.
+    fn identity(&self, contents: Contents) -> Option<Identity> {
+        contents.identify.then(|| crate::identity::identity_of(Path::new(self.manifest.input_path())))
+    }
 }
 
 impl ResultFolder {
@@ -44,7 +93,19 @@ impl ResultFolder {
     /// # Errors
     /// When the folder cannot be written, or holds files that must not be overwritten.
     pub fn plan(path: &Path, force: bool) -> Result<Self, OutputError> {
-        let folder = Self { path: path.to_owned(), force };
+        Self::planned(path, if force { Overwrite::Unchanged } else { Overwrite::Never })
+    }
+
+    /// The folder of a result that is to be made again from its labels, which stay.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, or someone has changed another file in it.
+    pub(crate) fn plan_again(path: &Path) -> Result<Self, OutputError> {
+        Self::planned(path, Overwrite::AllButLabels)
+    }
+
+    fn planned(path: &Path, overwrite: Overwrite) -> Result<Self, OutputError> {
+        let folder = Self { path: path.to_owned(), overwrite, contents: Contents::default() };
         if !path.exists() {
             check_writable(&nearest_folder(path)).map_err(|error| OutputError::new(path, error))?;
         } else if path.is_dir() {
@@ -54,6 +115,11 @@ impl ResultFolder {
             return Err(OutputError::new(path, OutputErrorKind::NotAFolder));
         }
         Ok(folder)
+    }
+
+    /// The same folder with other contents than by default.
+    pub fn holding(self, contents: Contents) -> Self {
+        Self { contents, ..self }
     }
 
     /// Where it is.
@@ -66,51 +132,57 @@ impl ResultFolder {
     /// # Errors
     /// When a file cannot be written or must not be overwritten, or the listener has called the work off.
     pub fn write(&self, case: &SegmentedCase, listener: &dyn Listener) -> Result<(), Error> {
+        self.write_result(ResultCase::of(case), listener)
+    }
+
+    /// As [`ResultFolder::write`], for results of any origin.
+    pub(crate) fn write_result(&self, case: ResultCase<'_>, listener: &dyn Listener) -> Result<(), Error> {
         let started = Instant::now();
         let beside = if self.path.is_dir() { self.path.clone() } else { nearest_folder(&self.path) };
         let staging = staging_folder(&beside).map_err(|error| OutputError::new(&self.path, error))?;
+        let mut hashes = BTreeMap::new();
         go_on(listener)?;
-        listener.doing("writing labels");
-        write_labels(&staging.path().join(LABELS_FILE), &case.segmentation.labels, &case.scan.grid)
-            .map_err(|error| OutputError::image(&self.path.join(LABELS_FILE), &error))?;
-        go_on(listener)?;
-        listener.doing("drawing pictures");
-        self.stage_findings(&staging, case)?;
-        let hashes = self.hashes(&staging)?;
-        self.stage(&staging, MANIFEST_FILE, Manifest::new(case, &hashes, started.elapsed()).to_json().as_bytes())?;
-        go_on(listener)?;
-        Ok(self.take(staging)?)
-    }
-
-    /// Writes tables and picture to the staging folder.
-    fn stage_findings(&self, staging: &TempDir, case: &SegmentedCase) -> Result<(), OutputError> {
-        let (findings, scan) = (case.findings(), &case.scan.volume);
-        self.stage(staging, LESIONS_FILE, lesions_csv(findings).as_bytes())?;
-        self.stage(staging, RESULT_FILE, result_json(&case.name, findings, scan.geometry()).as_bytes())?;
-        let picture = preview(scan, &case.segmentation.labels, findings, &case.name).map_err(|error| {
-            OutputError::new(&self.path.join(PREVIEW_FILE), OutputErrorKind::Picture(sentence(&error)))
+        if self.overwrite == Overwrite::AllButLabels {
+            hashes.insert(LABELS_FILE.to_owned(), self.hash(&self.path, LABELS_FILE)?);
+        } else {
+            listener.doing("writing labels");
+            write_labels(&staging.path().join(LABELS_FILE), case.labels, &case.scan.grid)
+                .map_err(|error| OutputError::image(&self.path.join(LABELS_FILE), &error))?;
+            hashes.insert(LABELS_FILE.to_owned(), self.hash(staging.path(), LABELS_FILE)?);
+        }
+        listener.doing("writing the report");
+        let identity = case.identity(self.contents);
+        make_files(&case, self.contents, identity.as_ref(), &mut |(name, made)| {
+            go_on(listener)?;
+            let made = made.map_err(|error| {
+                OutputError::new(&self.path.join(&name), OutputErrorKind::Picture(sentence(&error)))
+            })?;
+            self.stage(&staging, &name, &made)?;
+            hashes.insert(name.clone(), self.hash(staging.path(), &name)?);
+            Ok::<_, Error>(())
         })?;
-        self.stage(staging, PREVIEW_FILE, &picture)
+        let manifest = case.manifest.finished(hashes, started.elapsed(), case.started.elapsed());
+        self.stage(&staging, MANIFEST_FILE, manifest.to_json().as_bytes())?;
+        go_on(listener)?;
+        Ok(self.take(staging, manifest.files())?)
     }
 
     /// Writes a file to the staging folder; an error names its final place.
     fn stage(&self, staging: &TempDir, name: &str, bytes: &[u8]) -> Result<(), OutputError> {
-        fs::write(staging.path().join(name), bytes).map_err(|error| OutputError::new(&self.path.join(name), error))
+        let path = staging.path().join(name);
+        make_parent(&path)?;
+        fs::write(path, bytes).map_err(|error| OutputError::new(&self.path.join(name), error))
     }
 
-    /// SHA-256 of the files in the staging folder that the manifest names.
-    fn hashes(&self, staging: &TempDir) -> Result<BTreeMap<String, String>, OutputError> {
-        let hash = |name: &&str| match sha256_of_file(&staging.path().join(name)) {
-            Ok(hash) => Ok(((*name).to_owned(), hash)),
-            Err(error) => Err(OutputError::new(&self.path.join(name), error)),
-        };
-        FILES.iter().filter(|name| **name != MANIFEST_FILE).map(hash).collect()
+    /// SHA-256 of a file in `folder`; an error names its final place.
+    fn hash(&self, folder: &Path, name: &str) -> Result<String, OutputError> {
+        sha256_of_file(&folder.join(name)).map_err(|error| OutputError::new(&self.path.join(name), error))
     }
 
-    /// Moves a complete result to its place.
-    fn take(&self, staging: TempDir) -> Result<(), OutputError> {
+    /// Moves a complete result, whose manifest names `files`, to its place.
+    fn take(&self, staging: TempDir, files: &BTreeMap<String, String>) -> Result<(), OutputError> {
         // The user may have put something there in the meantime.
-        Self::plan(&self.path, self.force)?;
+        Self::planned(&self.path, self.overwrite)?;
         if !self.path.exists() {
             make_parent(&self.path)?;
             fs::rename(staging.path(), &self.path).map_err(|error| OutputError::new(&self.path, error))?;
@@ -118,28 +190,52 @@ impl ResultFolder {
             let _ = staging.keep();
             return Ok(());
         }
-        for name in FILES {
+        // What the earlier result had and this one has not would belong to nothing.
+        for name in self.existing_files().into_iter().filter(|name| !files.contains_key(name) && name != MANIFEST_FILE)
+        {
             let path = self.path.join(name);
-            fs::rename(staging.path().join(name), &path).map_err(|error| OutputError::new(&path, error))?;
+            fs::remove_file(&path).map_err(|error| OutputError::new(&path, error))?;
+        }
+        for name in files.keys().map(String::as_str).chain([MANIFEST_FILE]) {
+            let (made, path) = (staging.path().join(name), self.path.join(name));
+            if !made.exists() {
+                continue;
+            }
+            make_parent(&path)?;
+            fs::rename(made, &path).map_err(|error| OutputError::new(&path, error))?;
         }
         Ok(())
+    }
+
+    /// Names of the files that are there and could be of a result.
+    fn existing_files(&self) -> Vec<String> {
+        let mut names: Vec<String> =
+            FILES.into_iter().filter(|name| self.path.join(name).exists()).map(str::to_owned).collect();
+        for folder in FOLDERS {
+            // What cannot be listed holds nothing that would be overwritten.
+            let entries = fs::read_dir(self.path.join(folder)).into_iter().flatten().flatten();
+            let mut files: Vec<String> =
+                entries.map(|entry| format!("{folder}/{}", entry.file_name().to_string_lossy())).collect();
+            files.sort();
+            names.extend(files.into_iter().filter(|name| name.ends_with(".png") || name.ends_with(".stl")));
+        }
+        names
     }
 
     /// Checks that no file of the folder would be overwritten that must not be.
     fn check_files(&self) -> Result<(), OutputError> {
         let written = Written::read(&self.path);
-        let existing = FILES.map(|name| (name, self.path.join(name))).into_iter().filter(|(_, path)| path.exists());
-        for (name, path) in existing {
+        for name in self.existing_files() {
+            let path = self.path.join(&name);
             let Some(written) = &written else { return Err(OutputError::new(&path, OutputErrorKind::Foreign)) };
-            if !self.force {
+            if self.overwrite == Overwrite::Never {
                 return Err(OutputError::new(&self.path, OutputErrorKind::Exists));
             }
-            if name == MANIFEST_FILE {
+            if name == MANIFEST_FILE || name == LABELS_FILE && self.overwrite == Overwrite::AllButLabels {
                 continue;
             }
-            let hash = sha256_of_file(&path).map_err(|error| OutputError::new(&path, error))?;
-            match written.hash(name) {
-                Some(expected) if expected == hash => {}
+            match written.hash(&name) {
+                Some(expected) if expected == self.hash(&self.path, &name)? => {}
                 Some(_) => return Err(OutputError::new(&path, OutputErrorKind::Changed)),
                 None => return Err(OutputError::new(&path, OutputErrorKind::Foreign)),
             }
@@ -203,6 +299,15 @@ mod tests {
         let folder = folder_with(&[(LESIONS_FILE, "corrected by hand")], &manifest);
         assert!(kind_of(ResultFolder::plan(folder.path(), true).unwrap_err()).contains("changed"));
         let folder = folder_with(&[(LABELS_FILE, "added by hand")], &manifest);
+        assert!(kind_of(ResultFolder::plan(folder.path(), true).unwrap_err()).contains("not written by hepar"));
+    }
+
+    #[test]
+    fn pictures_of_others_in_the_folders_of_a_result_are_never_overwritten() {
+        let folder = folder_with(&[], "{\"program\": \"hepar\", \"files\": {}}");
+        fs::create_dir(folder.path().join(LESIONS_FOLDER)).unwrap();
+        assert!(ResultFolder::plan(folder.path(), true).is_ok());
+        fs::write(folder.path().join("lesions/01.png"), "mine").unwrap();
         assert!(kind_of(ResultFolder::plan(folder.path(), true).unwrap_err()).contains("not written by hepar"));
     }
 

@@ -3,7 +3,9 @@
 //! Files that hepar did not write are never overwritten; its own are replaced only where that was asked for. A result
 //! is made beside its place and moved there when it is complete, so that nothing half-written is ever found.
 
+mod contents;
 mod file;
+mod files;
 mod folder;
 
 use std::fs;
@@ -16,8 +18,13 @@ use crate::error::{Error, sentence};
 use crate::segment::SegmentedCase;
 use crate::watch::{Listener, go_on};
 
+pub use contents::{
+    Contents, LABELS_FILE, LESIONS_FILE, LESIONS_FOLDER, MESH_FILE, MESH_FOLDER, MONTAGE_FILE, MeshFormat,
+    PREVIEW_FILE, Pictures, REPORT_FILE, RESULT_FILE,
+};
 pub use file::{ImageFile, plan_new_file, write_file};
-pub use folder::{LABELS_FILE, LESIONS_FILE, PREVIEW_FILE, RESULT_FILE, ResultFolder};
+pub(crate) use folder::ResultCase;
+pub use folder::ResultFolder;
 
 /// A result cannot be written: where; the source says why.
 #[derive(Debug, thiserror::Error)]

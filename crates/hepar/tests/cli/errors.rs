@@ -196,7 +196,7 @@ fn of_several_cases_the_broken_one_is_named_and_the_others_are_done() {
     assert!(
         run.err.contains("hepar: failed to read broken.nii: ") && run.err.contains("hepar: failed to read gone.nii: ")
     );
-    assert_eq!(names(&folder.path().join("out")), ["a_ct", "cohort.csv"]);
+    assert_eq!(names(&folder.path().join("out")), ["a_ct", "cohort.csv", "cohort.html"]);
     let table = std::fs::read_to_string(folder.path().join("out/cohort.csv")).unwrap();
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[1].starts_with("broken,") && lines[1].contains("failed to read broken.nii"), "{table}");

@@ -188,5 +188,6 @@ fn two_predictions_are_compared_case_by_case() {
     let dice = figures.iter().find(|figure| figure["figure"] == "liver/dice").unwrap();
     assert_eq!((&dice["better"], &dice["p"], &dice["cases"]), (&"prediction".into(), &0.03125.into(), &6.into()));
     let page = std::fs::read_to_string(path("page.html")).unwrap();
-    assert!(page.starts_with("<!doctype html>") && page.contains("<svg") && !page.contains("http"), "self-contained");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg") && page.contains("default-src 'none'"));
+    assert!(!page.contains("http:") && !page.contains("https:"), "self-contained");
 }

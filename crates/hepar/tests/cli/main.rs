@@ -1,5 +1,6 @@
 //! The program as a user runs it, on phantoms and with a model that needs no training.
 
+mod browser;
 mod demo;
 mod determinism;
 mod engine;
@@ -13,6 +14,8 @@ mod keras;
 mod model;
 mod phantom;
 mod program;
+mod real_lesions;
+mod report;
 mod segment;
 mod tiny_model;
 mod train;

@@ -5,15 +5,15 @@ use hepar_formats::{inspect, read_labels};
 use crate::files::Nifti;
 use crate::program::{folder_with_scan, hepar, json, names, phantom, segment};
 
-const RESULT: [&str; 5] = ["labels.nii.gz", "lesions.csv", "manifest.json", "preview.png", "result.json"];
+const RESULT: [&str; 6] =
+    ["labels.nii.gz", "lesions.csv", "manifest.json", "preview.png", "report.html", "result.json"];
 
 #[test]
 fn a_scan_gets_a_folder_with_all_its_results() {
     let folder = folder_with_scan();
     let run = segment(folder.path(), &["a_ct.nii.gz", "--threads", "2"]).expect(0);
     assert!(run.out.starts_with("a_ct: liver ") && run.out.contains("in a_ct-hepar"), "{}", run.out);
-    let is_caution = |line: &str| line.starts_with("hepar: warning: a_ct.nii.gz: the liver reaches the ");
-    assert!(run.err.lines().all(is_caution), "{}", run.err);
+    assert!(run.err.lines().all(|line| line.starts_with("hepar: warning: a_ct.nii.gz: ")), "{}", run.err);
     let result = folder.path().join("a_ct-hepar");
     assert_eq!(names(&result), RESULT);
     assert_eq!(names(folder.path()), ["a_ct-hepar", "a_ct.nii.gz", "a_label.nii.gz"]);
@@ -122,12 +122,15 @@ fn several_scans_get_a_folder_each_and_a_table() {
         std::fs::copy(folder.path().join("a_ct.nii.gz"), folder.path().join(name).join("ct.nii.gz")).unwrap();
     }
     let run = segment(folder.path(), &["x/ct.nii.gz", "y/ct.nii.gz", "--stages", "liver"]).expect(0);
-    assert!(run.out.ends_with("All cases: cohort-hepar/cohort.csv\n"), "{}", run.out);
+    assert!(run.out.ends_with("All cases: cohort-hepar/cohort.html\n"), "{}", run.out);
     let out = folder.path().join("cohort-hepar");
-    assert_eq!(names(&out), ["cohort.csv", "x_ct", "y_ct"]);
+    assert_eq!(names(&out), ["cohort.csv", "cohort.html", "x_ct", "y_ct"]);
     assert_eq!(json(&out.join("y_ct/result.json"))["case"], "y_ct");
     let table = std::fs::read_to_string(out.join("cohort.csv")).unwrap();
     assert!(table.lines().nth(1).unwrap().starts_with("x_ct,ok,liver-only,"), "{table}");
+    let page = std::fs::read_to_string(out.join("cohort.html")).unwrap();
+    assert!(page.contains("href=\"./y_ct/report.html\"") && out.join("y_ct/report.html").is_file());
+    assert!(page.contains("<img src=\"data:image/jpeg;base64,") && page.contains("2 scans"));
 }
 
 #[test]

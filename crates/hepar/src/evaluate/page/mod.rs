@@ -1,27 +1,16 @@
 //! An evaluation as one HTML page that needs no other file.
 
-mod charts;
 mod picture;
-
-use std::fmt::{Display, Write};
 
 use hepar_metrics::Fold;
 use hepar_metrics::statistics::Bootstrap;
+use hepar_report::charts;
+use hepar_report::html::{Cell, Column, Page, escaped, list, number, sortable_table, table};
 
 use crate::evaluate::{CaseScores, Comparison, Evaluation, Pair, Protocol, Total};
 
 /// Cases whose slices are shown.
 const SHOWN: usize = 12;
-
-const STYLE: &str = "\
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1b1f24;background:#fff}\
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}\
-table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
-th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #d8dde3}\
-th:first-child,td:first-child{text-align:left}\
-th{border-bottom:2px solid #8b949e}.wide{overflow-x:auto}svg text{font:12px system-ui,sans-serif;fill:#1b1f24}\
-.charts,.pictures{display:flex;flex-wrap:wrap;gap:1.5rem}figure{margin:0}figcaption{font-size:13px;color:#57606a}\
-.key i{display:inline-block;width:.9em;height:.9em;margin:0 .3em 0 1em;vertical-align:-.1em}li{margin:.2rem 0}";
 
 /// The page: figures of all cases with their intervals, charts, what another prediction comes to, and every case, the
 /// worst first, with the slices where prediction and reference differ most if the evaluation kept them.
@@ -30,63 +19,25 @@ th{border-bottom:2px solid #8b949e}.wide{overflow-x:auto}svg text{font:12px syst
 pub fn as_page(evaluation: &Evaluation, bootstrap: &Bootstrap, comparison: Option<&Comparison>) -> String {
     let totals = evaluation.totals(bootstrap);
     let cases = worst_first(evaluation);
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width\"><title>Evaluation</title><style>{STYLE}</style></head><body>\n\
-         <h1>Evaluation of {} {}</h1>\n<p>Protocol {}. Intervals are 95 % by drawing cases {} times.</p>\n",
+    let mut page = Page::new("Evaluation");
+    page.push(&format!(
+        "<header>\n<h1>Evaluation of {} {}</h1>\n<p class=\"notice\">Protocol {}. Intervals are 95 % by drawing cases {} \
+         times.</p>\n</header>\n<main>\n",
         cases.len(),
         if cases.len() == 1 { "case" } else { "cases" },
         evaluation.protocol,
         bootstrap.resamples,
-    );
-    page.push_str(&problems(evaluation));
-    page.push_str(&all_cases(&totals));
+    ));
+    page.push(&problems(evaluation));
+    page.push(&all_cases(&totals));
     if let Some(comparison) = comparison {
-        page.push_str(&compared(comparison));
+        page.push(&compared(comparison));
     }
-    page.push_str(&diagrams(&cases));
-    page.push_str(&every_case(evaluation.protocol, &cases));
-    page.push_str(&pictures(&cases));
-    page.push_str("</body></html>\n");
-    page
-}
-
-/// Text as it stands between tags or in quoted attributes.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// A table; the cells are HTML already.
-fn table<T: Display>(header: &[&str], rows: impl IntoIterator<Item = Vec<T>>) -> String {
-    let mut text = "<div class=\"wide\"><table><tr>".to_owned();
-    // Writing to a string cannot fail.
-    header.iter().for_each(|title| {
-        let _ = write!(text, "<th>{title}</th>");
-    });
-    text.push_str("</tr>\n");
-    for row in rows {
-        text.push_str("<tr>");
-        row.iter().for_each(|cell| {
-            let _ = write!(text, "<td>{cell}</td>");
-        });
-        text.push_str("</tr>\n");
-    }
-    text + "</table></div>\n"
-}
-
-fn number(value: Option<f64>, decimals: usize) -> String {
-    value.map_or("–".to_owned(), |value| format!("{:.decimals$}", if value == 0.0 { 0.0 } else { value }))
+    page.push(&diagrams(&cases));
+    page.push(&every_case(evaluation.protocol, &cases));
+    page.push(&pictures(&cases));
+    page.push("</main>\n");
+    page.finish()
 }
 
 /// The scored cases; those with the lowest Dice of liver and lesions together come first.
@@ -103,11 +54,7 @@ fn problems(evaluation: &Evaluation) -> String {
     let notes =
         evaluation.scored().flat_map(|(pair, scores)| scores.notes.iter().map(move |n| format!("{}: {n}", pair.case)));
     let all: Vec<String> = evaluation.problems().into_iter().chain(notes).collect();
-    if all.is_empty() {
-        return String::new();
-    }
-    let items: String = all.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
-    format!("<h2>What is odd</h2>\n<ul>\n{items}</ul>\n")
+    list("What is odd", "warnings", &all)
 }
 
 fn all_cases(totals: &[Total]) -> String {
@@ -117,7 +64,7 @@ fn all_cases(totals: &[Total]) -> String {
         vec![total.figure.path.to_owned(), number(total.figure.value(), decimals), interval]
     });
     format!(
-        "<h2>All cases</h2>\n<details open><summary>Figures</summary>{}</details>\n",
+        "<section>\n<h2>All cases</h2>\n<details open><summary>Figures</summary>{}</details>\n</section>\n",
         table(&["figure", "value", "95 %"], rows)
     )
 }
@@ -159,7 +106,7 @@ fn diagrams(cases: &[(&Pair, &CaseScores)]) -> String {
             .collect();
         charts.push_str(&charts::bland_altman(title, &points));
     }
-    format!("<h2>Charts</h2>\n<div class=\"charts\">\n{charts}</div>\n")
+    format!("<section>\n<h2>Charts</h2>\n<div class=\"charts\">\n{charts}</div>\n</section>\n")
 }
 
 fn every_case(protocol: Protocol, cases: &[(&Pair, &CaseScores)]) -> String {
@@ -179,11 +126,13 @@ fn every_case(protocol: Protocol, cases: &[(&Pair, &CaseScores)]) -> String {
         },
     ];
     let rows = cases.iter().map(|(pair, scores)| {
-        let cells = columns.iter().map(|(_, path, decimals)| number(scores.value(path), *decimals));
-        std::iter::once(escaped(&pair.case)).chain(cells).collect()
+        let cells = columns.iter().map(|(_, path, decimals)| Cell::number(scores.value(path), *decimals));
+        std::iter::once(Cell::text(&pair.case)).chain(cells).collect()
     });
-    let header: Vec<&str> = std::iter::once("case").chain(columns.iter().map(|(title, ..)| *title)).collect();
-    format!("<h2>Every case, the worst first</h2>\n<p>Lesions found at an IoU above 0.5.</p>\n{}", table(&header, rows))
+    let titles = columns.iter().map(|(title, ..)| Column { title, numeric: true });
+    let header: Vec<Column<'_>> = std::iter::once(Column { title: "case", numeric: false }).chain(titles).collect();
+    let caption = "Lesions found at an IoU above 0.5. Click a title to sort.";
+    format!("<section>\n<h2>Every case, the worst first</h2>\n{}</section>\n", sortable_table(caption, &header, rows))
 }
 
 fn pictures(cases: &[(&Pair, &CaseScores)]) -> String {
@@ -227,7 +176,8 @@ mod tests {
         let table = &page[page.find("Every case").unwrap()..];
         assert!(table.find("&lt;b&gt;").unwrap() < table.find("good").unwrap());
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
-        assert!(!page.contains("NaN") && !page.contains("inf"));
+        let body = &page[page.find("<body>").unwrap()..page.find("<script>").unwrap()];
+        assert!(!body.contains("NaN") && !body.contains("inf"));
     }
 
     #[test]

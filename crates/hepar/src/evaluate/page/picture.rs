@@ -15,8 +15,13 @@ const SIDES: [(Side, &str, &str); 3] = [
 
 /// What the colours mean.
 pub(super) fn key() -> String {
-    let entries = SIDES.iter().map(|(_, colour, name)| format!("<i style=\"background:{colour}\"></i>{name}"));
-    format!("<p class=\"key\">{}</p>\n", entries.collect::<String>())
+    let square = |colour: &str| {
+        format!(
+            "<svg width=\"13\" height=\"13\" aria-hidden=\"true\"><path d=\"M0 0h13v13H0z\" fill=\"{colour}\"/></svg>"
+        )
+    };
+    let entries = SIDES.iter().map(|(_, colour, name)| format!("<span>{}{name}</span>\n", square(colour)));
+    format!("<p class=\"key\">\n{}</p>\n", entries.collect::<String>())
 }
 
 /// A slice of a case, whose name is HTML already.

@@ -1,8 +1,12 @@
-//! Charts as SVG within the page.
+//! Charts as SVG within a page; names are escaped.
+
+mod histogram;
 
 use std::fmt::Write;
 
-use super::escaped;
+use crate::html::escaped;
+
+pub use histogram::{Bins, histogram};
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 260.0;
@@ -54,7 +58,7 @@ fn quarters(values: &[f64]) -> Option<[f64; 5]> {
 }
 
 /// A box for each group of values: quarters, median, whiskers to the extremes, every value as a dot.
-pub(super) fn box_plot(title: &str, groups: &[(&str, Vec<f64>)], range: Option<(f64, f64)>) -> String {
+pub fn box_plot(title: &str, groups: &[(&str, Vec<f64>)], range: Option<(f64, f64)>) -> String {
     let (bottom, top) = (HEIGHT - EDGE[3], EDGE[2]);
     let all = groups.iter().flat_map(|(_, values)| values.iter().copied());
     let scale = Scale::over(all.chain(range.iter().flat_map(|(low, high)| [*low, *high])), bottom, top);
@@ -93,7 +97,7 @@ pub(super) fn box_plot(title: &str, groups: &[(&str, Vec<f64>)], range: Option<(
 
 /// Differences of two measurements (name, predicted, reference) over their means, with the mean difference and its
 /// limits of agreement (± 1.96 standard deviations; Bland and Altman, Lancet 1986). Nothing without measurements.
-pub(super) fn bland_altman(title: &str, points: &[(String, f64, f64)]) -> String {
+pub fn bland_altman(title: &str, points: &[(String, f64, f64)]) -> String {
     if points.is_empty() {
         return String::new();
     }
@@ -143,7 +147,10 @@ pub(super) fn bland_altman(title: &str, points: &[(String, f64, f64)]) -> String
 
 fn begin(title: &str) -> String {
     let title = escaped(title);
-    format!("<figure><svg width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"{title}\" fill=\"none\">")
+    format!(
+        "<figure><svg width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+         aria-label=\"{title}\" fill=\"none\">"
+    )
 }
 
 fn end(svg: String, title: &str) -> String {

@@ -1,0 +1,188 @@
+//! The report of a scan and its labels: again for a result, or for labels from elsewhere.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use hepar_formats::{Labels, Scan, read_labels, read_scan};
+use hepar_pipeline::{Findings, LastStage, check_same_grid, describe};
+use hepar_volume::{Geometry, Reorientation, Volume};
+
+use crate::cases::case_name;
+use crate::error::{Error, ErrorKind, sentence};
+use crate::hash::sha256_of_file;
+use crate::manifest::{InputFile, MANIFEST_FILE, Manifest};
+use crate::output::{Contents, LABELS_FILE, ResultCase, ResultFolder};
+use crate::watch::Listener;
+
+/// A result whose tables, pictures and report are to be made again.
+#[derive(Debug)]
+pub struct Remake {
+    folder: ResultFolder,
+    manifest: Manifest,
+    scan: PathBuf,
+}
+
+/// Labels of any origin that are to be given a result's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelledScan {
+    /// File of the scan.
+    pub scan: PathBuf,
+    /// File of the labels: 0 background, 1 liver, 2 tumour, on the scan's grid in any order of its axes.
+    pub labels: PathBuf,
+}
+
+/// Why a result cannot be made again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The folder holds no result.
+    #[error("read {}: {reason}. Is it the folder of a result?", manifest.display())]
+    NoResult {
+        /// The manifest.
+        manifest: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The scan has gone away.
+    #[error("find the scan of {}: {} is not there. --ct names it", folder.display(), scan.display())]
+    NoScan {
+        /// The folder of the result.
+        folder: PathBuf,
+        /// Where the scan was.
+        scan: PathBuf,
+    },
+    /// The labels are not on the scan's grid.
+    #[error("show {} on {}: {reason}", labels.display(), scan.display())]
+    Grid {
+        /// The labels.
+        labels: PathBuf,
+        /// The scan.
+        scan: PathBuf,
+        /// How they differ.
+        reason: String,
+    },
+}
+
+impl Remake {
+    /// Plans to make the result in `folder` again; `ct` names the scan when it is not where it was.
+    ///
+    /// `contents` says what the folder holds; what it held before by default, but for who the patient is.
+    ///
+    /// # Errors
+    /// When the folder holds no result of hepar, someone has changed a file of it other than the labels, or the scan is
+    /// not there.
+    pub fn plan(folder: &Path, ct: Option<&Path>, choose: impl FnOnce(Contents) -> Contents) -> Result<Self, Error> {
+        let manifest = Manifest::read(folder).map_err(|error| ReportError::NoResult {
+            manifest: folder.join(MANIFEST_FILE),
+            reason: sentence(&error),
+        })?;
+        let scan = ct.map_or_else(|| PathBuf::from(manifest.input_path()), Path::to_owned);
+        if !scan.exists() {
+            return Err(ReportError::NoScan { folder: folder.to_owned(), scan }.into());
+        }
+        let contents = choose(Contents::of(manifest.files()));
+        Ok(Self { folder: ResultFolder::plan_again(folder)?.holding(contents), manifest, scan })
+    }
+
+    /// Makes everything again but the labels, which may have been corrected by hand, and says what was found.
+    ///
+    /// # Errors
+    /// When scan or labels cannot be read or do not fit, a file cannot be written, or the listener calls the work off.
+    pub fn run(self, listener: &dyn Listener) -> Result<Findings, Error> {
+        let started = Instant::now();
+        let labels = self.folder.path().join(LABELS_FILE);
+        let (scan, volume) = read(&self.scan, &labels, listener)?;
+        let mut manifest = self.manifest;
+        if hash(&self.scan)? != manifest.input_sha256() {
+            tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
+        }
+        if manifest.files().get(LABELS_FILE) != Some(&hash(&labels)?) {
+            tell(
+                &mut manifest,
+                listener,
+                "the labels were changed after hepar wrote them; everything shown is of the changed ones",
+            );
+        }
+        let last = manifest.last_stage();
+        let name = manifest.case().to_owned();
+        write(&self.folder, Case { name, scan, labels: volume, manifest, last, started }, listener)
+    }
+}
+
+impl LabelledScan {
+    /// Describes the labels and writes them to `folder` as a result, and says what they say.
+    ///
+    /// # Errors
+    /// As [`Remake::run`].
+    pub fn run(&self, folder: &ResultFolder, listener: &dyn Listener) -> Result<Findings, Error> {
+        let started = Instant::now();
+        let (scan, labels) = read(&self.scan, &self.labels, listener)?;
+        let name = case_name(&self.scan);
+        let manifest = Manifest::of_labels(&name, input(&self.scan)?, &scan, input(&self.labels)?);
+        write(folder, Case { name, scan, labels, manifest, last: LastStage::Tumour, started }, listener)
+    }
+}
+
+/// What a result is written from.
+struct Case {
+    name: String,
+    scan: Scan,
+    labels: Volume<u8>,
+    manifest: Manifest,
+    last: LastStage,
+    started: Instant,
+}
+
+fn write(folder: &ResultFolder, case: Case, listener: &dyn Listener) -> Result<Findings, Error> {
+    let Case { name, scan, labels, manifest, last, started } = case;
+    // The two are known to share a grid, so that this does not fail.
+    let findings = describe(&labels, &scan.volume, last).map_err(|mismatch| ReportError::Grid {
+        labels: folder.path().join(LABELS_FILE),
+        scan: PathBuf::from(manifest.input_path()),
+        reason: sentence(&mismatch),
+    })?;
+    findings.cautions.iter().for_each(|caution| listener.warn(&format_args!("{name}: {caution}")));
+    let (scan, labels) = (&scan, &labels);
+    folder.write_result(ResultCase { name: &name, scan, labels, findings: &findings, manifest, started }, listener)?;
+    Ok(findings)
+}
+
+/// Reads a scan and labels on its grid, which may be stored in another order of axes.
+fn read(scan: &Path, labels: &Path, listener: &dyn Listener) -> Result<(Scan, Volume<u8>), Error> {
+    listener.doing(&format!("reading {}", scan.display()));
+    let read = read_scan(scan)?;
+    let Labels { volume, warnings, .. } = read_labels(labels)?;
+    for (path, warning) in read.warnings.iter().map(|w| (scan, w)).chain(warnings.iter().map(|w| (labels, w))) {
+        listener.warn(&format_args!("{}: {warning}", path.display()));
+    }
+    let volume = stored_as(read.volume.geometry(), volume);
+    check_same_grid(read.volume.geometry(), volume.geometry()).map_err(|mismatch| ReportError::Grid {
+        labels: labels.to_owned(),
+        scan: scan.to_owned(),
+        reason: sentence(&mismatch),
+    })?;
+    // What is within half a voxel is the same place; what is more than tumour is taken as tumour.
+    let grid = read.volume.geometry().clone();
+    let voxels = volume.data();
+    let labels = Volume::from_fn(grid, |index| voxels[index].min(2));
+    Ok((read, labels))
+}
+
+/// A label volume in the order of axes of `grid`.
+fn stored_as(grid: &Geometry, labels: Volume<u8>) -> Volume<u8> {
+    let canonical = Reorientation::to_canonical(labels.geometry()).apply_into(labels);
+    Reorientation::to_canonical(grid).inverse().apply_into(canonical)
+}
+
+fn tell(manifest: &mut Manifest, listener: &dyn Listener, warning: &str) {
+    listener.warn(&format_args!("{}: {warning}", manifest.case()));
+    manifest.warn(warning.to_owned());
+}
+
+fn input(path: &Path) -> Result<InputFile, Error> {
+    Ok(InputFile { path: path.display().to_string(), sha256: hash(path)? })
+}
+
+fn hash(path: &Path) -> Result<String, Error> {
+    Ok(sha256_of_file(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?)
+}
