@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use hepar_volume::GeometryError;
 
+use crate::dicom::DicomError;
 use crate::nifti::forms::AffineSource;
 
 /// An image could not be read: which file; the source says why.
@@ -41,7 +42,7 @@ pub enum ReadErrorKind {
     #[error("it is no image: {0}")]
     NotAnImage(String),
     /// The bytes are of another format, or of none that is known.
-    #[error("{seems}; only NIfTI is read (.nii, .nii.gz, or a pair of .hdr and .img)")]
+    #[error("{seems}; NIfTI, NRRD, MetaImage and DICOM are read")]
     UnknownFormat {
         /// What the bytes look like, as a short sentence.
         seems: String,
@@ -154,6 +155,9 @@ pub enum ReadErrorKind {
         /// Number of voxels.
         voxels: u64,
     },
+    /// Something is wrong with DICOM files.
+    #[error(transparent)]
+    Dicom(#[from] DicomError),
     /// A CT was expected and the file holds a few whole numbers only.
     #[error("it holds only the values {}: is it a label volume? A CT in Hounsfield units is needed", list(values))]
     LooksLikeLabels {

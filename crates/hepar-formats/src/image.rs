@@ -3,10 +3,13 @@ use std::path::Path;
 use hepar_volume::{Geometry, Volume};
 
 use crate::datatype::{ByteOrder, Datatype};
-use crate::error::{ReadError, WriteError};
+use crate::dicom::{self, DicomSource, SeriesInfo};
+use crate::error::{ReadError, ReadErrorKind, WriteError};
 use crate::grid::GridHeader;
 use crate::nifti;
 use crate::nifti::forms::AffineSource;
+use crate::sniff::{self, Content};
+use crate::source::Source;
 use crate::warning::Warning;
 
 /// A CT as it was read.
@@ -18,6 +21,18 @@ pub struct Scan {
     pub grid: GridHeader,
     /// What the reader decided and the user should know.
     pub warnings: Vec<Warning>,
+    /// The series, of a scan that was read from DICOM.
+    pub dicom: Option<DicomSource>,
+}
+
+/// How a scan is to be read. By default as the rules for DICOM say, and what can be mended is mended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanOptions {
+    /// UID or number of the DICOM series to be taken; else the rules choose.
+    pub series: Option<String>,
+    /// Refuse a DICOM series in which anything would have to be mended: missing or repeated slices, a tilted gantry,
+    /// different rescalings, damaged files beside it.
+    pub strict: bool,
 }
 
 /// A label volume as it was read.
@@ -75,7 +90,31 @@ pub struct HeaderInfo {
 /// When the file is no three-dimensional NIfTI image of plain finite numbers, is incomplete, has no valid grid, or
 /// holds at most eight values, all labels (whole, 0 to 255).
 pub fn read_scan(path: &Path) -> Result<Scan, ReadError> {
-    nifti::read_scan(path)
+    read_scan_with(path, &ScanOptions::default())
+}
+
+/// Reads a CT; of a DICOM file, folder or zip archive the series that `options` ask for.
+///
+/// # Errors
+/// As [`read_scan`], and when the series cannot be found or makes no volume.
+pub fn read_scan_with(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError> {
+    let fail = |kind| ReadError::new(path, kind);
+    match Format::of(path).map_err(fail)? {
+        Format::Dicom => dicom::scan(path, options).map_err(fail),
+        Format::Other => nifti::read_scan(path),
+    }
+}
+
+/// The series in a DICOM file, folder or zip archive, and what would become of each; `None` when it is something else.
+///
+/// # Errors
+/// When there is nothing that can be read.
+pub fn list_series(path: &Path, options: &ScanOptions) -> Result<Option<Vec<SeriesInfo>>, ReadError> {
+    let fail = |kind| ReadError::new(path, kind);
+    match Format::of(path).map_err(fail)? {
+        Format::Dicom => Ok(Some(dicom::list(path, options).map_err(fail)?.0)),
+        Format::Other => Ok(None),
+    }
 }
 
 /// Reads a label volume of any type of number.
@@ -121,4 +160,25 @@ pub fn write_labels(path: &Path, labels: &Volume<u8>, grid: &GridHeader) -> Resu
 /// As [`write_labels`].
 pub fn write_scan(path: &Path, scan: &Volume<i16>, grid: &GridHeader) -> Result<(), WriteError> {
     nifti::write_scan(path, scan, grid)
+}
+
+/// Which reader a path is for.
+enum Format {
+    /// A DICOM object, or a folder or an archive with some.
+    Dicom,
+    Other,
+}
+
+impl Format {
+    /// Tells a folder, and a file by its first bytes.
+    fn of(path: &Path) -> Result<Self, ReadErrorKind> {
+        if path.is_dir() {
+            return Ok(Self::Dicom);
+        }
+        let source = Source::open(path)?;
+        Ok(match sniff::content(source.head()) {
+            Content::Dicom | Content::Zip if !source.compressed() => Self::Dicom,
+            _ => Self::Other,
+        })
+    }
 }

@@ -11,6 +11,7 @@
 
 mod atomic;
 mod datatype;
+mod dicom;
 mod error;
 mod grid;
 mod gzip;
@@ -23,10 +24,12 @@ mod warning;
 
 pub use atomic::write_atomically;
 pub use datatype::{ByteOrder, Datatype};
+pub use dicom::{DicomError, DicomSource, ElementTag, SeriesInfo, StackProblem, Verdict};
 pub use error::{ReadError, ReadErrorKind, WriteError, WriteErrorKind};
 pub use grid::GridHeader;
 pub use image::{
-    HeaderInfo, Labels, Scan, inspect, read_labels, read_labels_truncated, read_scan, write_labels, write_scan,
+    HeaderInfo, Labels, Scan, ScanOptions, inspect, list_series, read_labels, read_labels_truncated, read_scan,
+    read_scan_with, write_labels, write_scan,
 };
 pub use nifti::forms::AffineSource;
 pub use warning::Warning;

@@ -55,7 +55,7 @@ fn scan(path: &Path) -> Result<Scan, ReadErrorKind> {
         intensities.extend(chunk.iter().map(|v| survey.round(*v)));
     }
     warnings.extend(survey.judge(grid.geometry().shape())?);
-    Ok(Scan { volume: volume(intensities, grid.geometry())?, grid, warnings })
+    Ok(Scan { volume: volume(intensities, grid.geometry())?, grid, warnings, dicom: None })
 }
 
 fn labels(path: &Path, label: fn(f64) -> Option<u8>) -> Result<Labels, ReadErrorKind> {
@@ -157,9 +157,10 @@ fn unknown(source: &Source) -> ReadErrorKind {
             return ReadErrorKind::NotAnImage(format!("it is text that begins with {start:?}"));
         }
         Content::Analyze => "it is ANALYZE 7.5, which does not say how the scan lies in the patient".to_owned(),
-        Content::Dicom => "it is a DICOM file".to_owned(),
-        Content::Nrrd => "it is an NRRD file".to_owned(),
-        Content::MetaImage => "it is a MetaImage file".to_owned(),
+        // What is none of these was not opened here.
+        Content::Dicom | Content::Zip | Content::Nrrd | Content::MetaImage => {
+            "it is compressed once more than it should be; decompress it".to_owned()
+        }
         Content::Nifti { .. } | Content::Unknown => {
             let bytes: Vec<String> = head.iter().take(8).map(|b| format!("{b:02x}")).collect();
             format!("its first bytes, {}, are of no known image format", bytes.join(" "))

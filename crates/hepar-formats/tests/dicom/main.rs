@@ -1,0 +1,7 @@
+//! DICOM series as they come: read into volumes, chosen, mended or refused.
+
+mod choosing;
+mod hostile;
+mod reading;
+mod real;
+mod series;
