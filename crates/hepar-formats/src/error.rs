@@ -56,7 +56,9 @@ pub enum ReadErrorKind {
         held: u64,
     },
     /// The compressed bytes are damaged.
-    #[error("the gzip stream is damaged after {good} decompressed bytes ({reason}). Copy or download the file again")]
+    #[error(
+        "the compressed stream is damaged after {good} decompressed bytes ({reason}). Copy or download the file again"
+    )]
     GzipBroken {
         /// Bytes that could be decompressed before the damage.
         good: u64,
@@ -155,6 +157,16 @@ pub enum ReadErrorKind {
         /// Number of voxels.
         voxels: u64,
     },
+    /// A field of a text header cannot be used.
+    #[error("{name} of its header, {value:?}, {problem}")]
+    HeaderField {
+        /// Name of the field.
+        name: String,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Something is wrong with DICOM files.
     #[error(transparent)]
     Dicom(#[from] DicomError),
@@ -215,8 +227,11 @@ pub enum WriteErrorKind {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The name says no format that is written.
-    #[error("the name must end in .nii or .nii.gz")]
+    #[error("the name must end in .nii, .nii.gz, .nrrd or .mha")]
     UnknownExtension,
+    /// The object could not be put together.
+    #[error("{0}")]
+    Compose(String),
     /// The volume has another shape than the grid.
     #[error("the volume has shape {volume:?}, the grid {grid:?} (k, j, i)")]
     Shape {

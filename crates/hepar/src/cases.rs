@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
 
+pub use hepar_formats::names_an_image;
+
 /// Endings of image files, the longer ones first.
-const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr", ".img"];
+const ENDINGS: [&str; 11] =
+    [".nii.gz", ".nii", ".hdr", ".img", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".zip"];
 
-/// Whether a path names a NIfTI file rather than a folder.
-pub fn names_an_image(path: &Path) -> bool {
-    let name = file_name(path).to_ascii_lowercase();
-    name.ends_with(".nii.gz") || name.ends_with(".nii")
-}
-
-/// The name of the case in `path`: the file's name without `.nii`, `.nii.gz`, `.hdr` or `.img`.
+/// The name of the case in `path`: the name of the file without the ending of its format, or that of the folder.
 pub fn case_name(path: &Path) -> String {
     let name = file_name(path);
     let lower = name.to_ascii_lowercase();
@@ -65,6 +62,8 @@ mod tests {
         assert_eq!(name("a/b.c.nii.gz"), "b.c");
         assert_eq!(name("ct.NII"), "ct");
         assert_eq!(name("pair.hdr"), "pair");
+        assert_eq!(name("ct.seg.nrrd"), "ct");
+        assert_eq!(name("study.zip"), "study");
         assert_eq!(name("folder/"), "folder");
         assert_eq!(name(".nii.gz"), ".nii.gz");
         assert_eq!(name("Überblick.nii"), "Überblick");

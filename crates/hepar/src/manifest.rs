@@ -53,6 +53,8 @@ pub(crate) struct Manifest<'a> {
     finished: String,
     case: &'a str,
     input: &'a InputFile,
+    /// `SeriesInstanceUID` of a scan that was read from DICOM, else `null`.
+    series: Option<&'a str>,
     grid: Grid,
     /// The liver mask, if it was given.
     liver: Option<&'a InputFile>,
@@ -117,6 +119,7 @@ impl<'a> Manifest<'a> {
             finished: utc(SystemTime::now()),
             case: &case.name,
             input: &case.input,
+            series: case.scan.dicom.as_ref().map(|series| series.series_uid()),
             grid: Grid::of(case.scan.volume.geometry()),
             liver: case.liver.as_ref(),
             stages: if case.last == LastStage::Liver { "liver" } else { "all" },
@@ -151,6 +154,11 @@ impl Written {
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         let bytes = std::fs::read(folder.join(MANIFEST_FILE)).ok()?;
         serde_json::from_slice(&bytes).ok().filter(|written: &Self| written.program == PROGRAM)
+    }
+
+    /// The names of the files of the result.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
     }
 
     /// The hash that the file `name` of the result had when it was written.

@@ -1,6 +1,7 @@
 //! All objects of a file, a folder or an archive, and the series that they make.
 
 use std::collections::{BTreeMap, HashSet};
+use std::io::Read;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -55,13 +56,10 @@ impl Catalogue {
         if path.is_dir() {
             return Self::of_places(files_in_folder(path)?);
         }
-        let place = Place::File(path.to_owned());
-        let (mut source, _) = place.open()?;
-        let mut magic = [0; 4];
-        let is_zip = std::io::Read::read_exact(source.as_mut(), &mut magic).is_ok() && magic == sniff::ZIP;
-        if is_zip {
+        if is_archive(path)? {
             return Self::of_places(files_in_archive(path)?);
         }
+        let place = Place::File(path.to_owned());
         Ok(Self::of_instances(vec![Instance::read(&place)?], Vec::new()))
     }
 
@@ -210,4 +208,11 @@ fn by_acquisition(instances: &[Instance], mut series: Series) -> Vec<Series> {
         }
     }
     vec![series]
+}
+
+/// Whether a file is a zip archive.
+pub(crate) fn is_archive(path: &Path) -> Result<bool, DicomError> {
+    let (mut source, _) = Place::File(path.to_owned()).open()?;
+    let mut magic = [0; 4];
+    Ok(source.read_exact(&mut magic).is_ok() && magic == sniff::ZIP)
 }

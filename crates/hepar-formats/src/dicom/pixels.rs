@@ -137,7 +137,10 @@ fn walk_fragments(source: &mut dyn ReadSeek, start: u64, end: u64) -> Result<Vec
             ElementTag(0xfffe, ITEM) => return Err(DicomError::Truncated { tag, claimed: length, held: end - at }),
             ElementTag(0xfffe, DELIMITER) => return Ok(fragments),
             _ => {
-                return Err(DicomError::Malformed { at: at - 8, problem: "no fragment of pixels is where one belongs" });
+                return Err(DicomError::Malformed {
+                    at: at - 8,
+                    problem: "no fragment of pixels is where one belongs",
+                });
             }
         }
         at += length;

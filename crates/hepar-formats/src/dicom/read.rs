@@ -4,16 +4,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dicom_dictionary_std::tags;
-use hepar_volume::Volume;
+use hepar_volume::{Geometry, Volume};
 use ndarray::Array3;
 use rayon::prelude::*;
 
+use crate::datatype::Datatype;
 use crate::dicom::catalogue::{Catalogue, Series, SliceOf};
 use crate::dicom::choice::{SeriesInfo, Verdict, chosen, judge, name};
 use crate::dicom::codec::FrameShape;
+use crate::dicom::compose::derived_uid;
 use crate::dicom::error::{DicomError, StackProblem};
 use crate::dicom::hounsfield::{AIR, Table, odd_padding};
 use crate::dicom::instance::Samples;
+use crate::dicom::ircad::Patient;
 use crate::dicom::object::{Attributes, Object};
 use crate::dicom::pixels::PixelReader;
 use crate::dicom::place::Place;
@@ -21,19 +24,76 @@ use crate::dicom::source::{DicomSource, SourceFrame};
 use crate::dicom::stack::{GridSlice, Placed, Stack, at_one_place, stack};
 use crate::error::ReadErrorKind;
 use crate::grid::GridHeader;
-use crate::image::{Scan, ScanOptions};
+use crate::image::{HeaderInfo, Scan, ScanOptions};
 use crate::survey::Survey;
 use crate::warning::Warning;
 
 /// The series in a file, a folder or an archive, with what would become of each.
 pub(crate) fn list(path: &Path, options: &ScanOptions) -> Result<(Vec<SeriesInfo>, Vec<Warning>), ReadErrorKind> {
-    let catalogue = Catalogue::read(path)?;
+    let patient = Patient::at(path);
+    let catalogue = Catalogue::read(patient.as_ref().map_or(path, |patient| &patient.scan))?;
     let infos = judge(&catalogue, options.series.as_deref());
     Ok((infos, catalogue.warnings))
 }
 
+/// The grid of the CT series that is chosen, without its voxels.
+pub(crate) fn grid(path: &Path, options: &ScanOptions) -> Result<Geometry, DicomError> {
+    let catalogue = Catalogue::read(path)?;
+    let infos = judge(&catalogue, options.series.as_deref());
+    let index = chosen(&infos, options.series.as_deref())?;
+    let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
+    let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
+    Ok(stacked(&catalogue, &series, options.strict).map_err(of_series)?.geometry)
+}
+
+/// The grid of a series that is known by its UID.
+pub(crate) fn grid_of_series(path: &Path, uid: &str) -> Result<Geometry, DicomError> {
+    grid(path, &ScanOptions { series: Some(uid.to_owned()), strict: false })
+}
+
+/// What the headers say of the CT series that is chosen.
+pub(crate) fn inspect(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, ReadErrorKind> {
+    let patient = Patient::at(path);
+    let catalogue = Catalogue::read(patient.as_ref().map_or(path, |patient| &patient.scan))?;
+    let infos = judge(&catalogue, options.series.as_deref());
+    let index = chosen(&infos, options.series.as_deref())?;
+    let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
+    let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
+    let Stack { geometry, warnings, .. } = stacked(&catalogue, &series, options.strict).map_err(of_series)?;
+    let first = series.slices[0];
+    let Some(image) = &catalogue.instances[first.instance].image else { return Err(DicomError::NotDicom.into()) };
+    let datatype = match (image.samples.allocated, image.samples.signed) {
+        (8, false) => Datatype::U8,
+        (8, true) => Datatype::I8,
+        (_, false) => Datatype::U16,
+        (_, true) => Datatype::I16,
+    };
+    Ok(HeaderInfo {
+        format: "DICOM",
+        pair: false,
+        compressed: image.pixels.encapsulated,
+        byte_order: image.syntax.order(),
+        dims: geometry.shape().iter().rev().map(|n| *n as u64).collect(),
+        datatype,
+        scaling: first.it.rescale,
+        position: None,
+        orientation: hepar_volume::orientation_code(&geometry),
+        description: title(&infos[index]),
+        warnings: catalogue.warnings.iter().cloned().chain(warnings).collect(),
+        geometry,
+    })
+}
+
+fn stacked(catalogue: &Catalogue, series: &Series, strict: bool) -> Result<Stack, StackProblem> {
+    let thickness = series.slices[0].it.thickness.filter(|mm| *mm > 0.0);
+    stack(&series.planes(), series.matrix(catalogue).unwrap_or_default(), thickness, strict)
+}
+
 /// Reads the CT series that is chosen of those in a file, a folder or an archive.
 pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadErrorKind> {
+    // The masks of 3D-IRCADb beside its scans are CT images too.
+    let patient = Patient::at(path);
+    let path = patient.as_ref().map_or(path, |patient| &patient.scan);
     let catalogue = Catalogue::read(path)?;
     let infos = judge(&catalogue, options.series.as_deref());
     let index = chosen(&infos, options.series.as_deref())?;
@@ -106,12 +166,10 @@ fn volume(
     strict: bool,
     mut warnings: Vec<Warning>,
 ) -> Result<Scan, ReadErrorKind> {
-    let first = series.slices[0];
     let [rows, columns] = series.matrix(catalogue).unwrap_or_default();
-    let thickness = first.it.thickness.filter(|mm| *mm > 0.0);
     let of_series = |problem| DicomError::Stack { series: title.clone(), problem };
     let Stack { geometry, slices, placed, warnings: of_stack } =
-        stack(&series.planes(), [rows, columns], thickness, strict).map_err(of_series)?;
+        stacked(catalogue, series, strict).map_err(of_series)?;
     warnings.extend(of_stack);
     warnings.extend(of_intensities(catalogue, series));
     if let (true, Some(first)) = (strict, warnings.iter().find(|w| matches!(w, Warning::MixedRescale { .. }))) {
@@ -265,7 +323,7 @@ fn source(
     series: &Series,
     name: String,
     placed: &[Placed],
-    geometry: &hepar_volume::Geometry,
+    geometry: &Geometry,
 ) -> Result<DicomSource, DicomError> {
     let first = &catalogue.instances[series.slices[0].instance];
     let object = Object::read(&first.place)?;
@@ -301,7 +359,11 @@ fn source(
     };
     Ok(DicomSource {
         shared: DicomSource::shared_of(&object.data),
-        series_uid: first.series_uid.clone(),
+        // What anonymisation has taken out is replaced, so that derived objects are valid.
+        series_uid: match first.series_uid.as_str() {
+            "" => derived_uid(&[b"series", first.sop_uid.as_bytes()]),
+            uid => uid.to_owned(),
+        },
         rows,
         columns,
         thickness: series.slices[0].it.thickness.filter(|mm| *mm > 0.0).unwrap_or(geometry.spacing()[0]),

@@ -98,14 +98,14 @@ impl DicomSource {
         labels.geometry().matches(&self.geometry, 0.01 * self.geometry.spacing().into_iter().fold(f64::MAX, f64::min))
     }
 
-    /// What `labels`, on the volume's grid, say of a frame: `[row, column]` of the frame.
-    pub(crate) fn on_frame(&self, labels: &Volume<u8>, frame: &SourceFrame) -> Array2<u8> {
+    /// What `labels`, on the volume's grid, say of a frame: `[row, column]` of the frame; nothing where the volume ends.
+    pub(crate) fn on_frame<T: Copy + Default>(&self, labels: &Volume<T>, frame: &SourceFrame) -> Array2<T> {
         let slice = labels.data().index_axis_move(Axis(0), frame.placed.k);
         let [rows, columns] = frame.placed.shift.map(|shift| shift.round() as usize);
         let (height, width) = slice.dim();
         Array2::from_shape_fn((self.rows, self.columns), |(row, column)| {
             let (j, i) = (row + rows, column + columns);
-            if j < height && i < width { slice[[j, i]] } else { 0 }
+            if j < height && i < width { slice[[j, i]] } else { T::default() }
         })
     }
 }

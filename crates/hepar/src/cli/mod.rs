@@ -1,5 +1,6 @@
 //! What was typed, and the job that it asks for.
 
+mod convert;
 mod demo;
 mod engine;
 mod evaluate;
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   hepar demo                            try it on a synthetic scan
   hepar segment ct.nii.gz               result in ./ct-hepar/
+  hepar segment STUDY                   the same of a DICOM folder or zip archive
   hepar segment scans/*.nii.gz -o out   a folder for each, and out/cohort.csv
   hepar evaluate ct-hepar truth.nii.gz
 
@@ -47,6 +49,7 @@ enum Command {
     Segment(segment::Arguments),
     Demo(demo::Arguments),
     Info(info::Arguments),
+    Convert(convert::Arguments),
     Evaluate(Box<evaluate::Arguments>),
     Experiment(experiment::Arguments),
     Phantom(phantom::Arguments),
@@ -71,6 +74,7 @@ impl Cli {
             Command::Segment(arguments) => arguments.run(),
             Command::Demo(arguments) => arguments.run(),
             Command::Info(arguments) => arguments.run(),
+            Command::Convert(arguments) => arguments.run(),
             Command::Evaluate(arguments) => arguments.run(),
             Command::Experiment(arguments) => arguments.run(),
             Command::Phantom(arguments) => arguments.run(),

@@ -6,14 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::write_labels;
 use hepar_report::{lesions_csv, preview, result_json};
 use tempfile::TempDir;
 
 use crate::error::{Error, sentence};
 use crate::hash::sha256_of_file;
 use crate::manifest::{MANIFEST_FILE, Manifest, Written};
-use crate::output::{OutputError, OutputErrorKind, check_writable, make_parent, nearest_folder};
+use crate::output::{OutputError, OutputErrorKind, Product, check_writable, make_parent, nearest_folder};
 use crate::segment::SegmentedCase;
 use crate::watch::{Listener, go_on};
 
@@ -26,8 +25,13 @@ pub const RESULT_FILE: &str = "result.json";
 /// The picture in a result's folder.
 pub const PREVIEW_FILE: &str = "preview.png";
 
-/// All files of a result; the manifest is the last to appear.
-const FILES: [&str; 5] = [LABELS_FILE, LESIONS_FILE, RESULT_FILE, PREVIEW_FILE, MANIFEST_FILE];
+/// The files of every result; the manifest is the last to appear.
+const FILES: [&str; 4] = [LESIONS_FILE, RESULT_FILE, PREVIEW_FILE, MANIFEST_FILE];
+
+/// All files that results may have.
+fn all_files() -> impl Iterator<Item = &'static str> {
+    Product::ALL.map(Product::file).into_iter().chain(FILES)
+}
 
 /// A folder that may hold the result of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +75,9 @@ impl ResultFolder {
         let staging = staging_folder(&beside).map_err(|error| OutputError::new(&self.path, error))?;
         go_on(listener)?;
         listener.doing("writing labels");
-        write_labels(&staging.path().join(LABELS_FILE), &case.segmentation.labels, &case.scan.grid)
-            .map_err(|error| OutputError::image(&self.path.join(LABELS_FILE), &error))?;
+        case.products.write(case, staging.path()).map_err(|error| {
+            OutputError::image(&self.path.join(error.path().file_name().unwrap_or_default()), &error)
+        })?;
         go_on(listener)?;
         listener.doing("drawing pictures");
         self.stage_findings(&staging, case)?;
@@ -104,7 +109,8 @@ impl ResultFolder {
             Ok(hash) => Ok(((*name).to_owned(), hash)),
             Err(error) => Err(OutputError::new(&self.path.join(name), error)),
         };
-        FILES.iter().filter(|name| **name != MANIFEST_FILE).map(hash).collect()
+        let staged = |name: &&str| *name != MANIFEST_FILE && staging.path().join(name).exists();
+        all_files().filter(staged).map(|name| hash(&name)).collect()
     }
 
     /// Moves a complete result to its place.
@@ -118,7 +124,16 @@ impl ResultFolder {
             let _ = staging.keep();
             return Ok(());
         }
-        for name in FILES {
+        // What an earlier result had and this one has not would not belong to it.
+        let earlier = Written::read(&self.path);
+        let gone = |name: &&str| !staging.path().join(name).exists();
+        for name in earlier.iter().flat_map(Written::names).filter(gone) {
+            if all_files().any(|known| known == name) {
+                let path = self.path.join(name);
+                fs::remove_file(&path).map_err(|error| OutputError::new(&path, error))?;
+            }
+        }
+        for name in all_files().filter(|name| !gone(name)) {
             let path = self.path.join(name);
             fs::rename(staging.path().join(name), &path).map_err(|error| OutputError::new(&path, error))?;
         }
@@ -128,7 +143,7 @@ impl ResultFolder {
     /// Checks that no file of the folder would be overwritten that must not be.
     fn check_files(&self) -> Result<(), OutputError> {
         let written = Written::read(&self.path);
-        let existing = FILES.map(|name| (name, self.path.join(name))).into_iter().filter(|(_, path)| path.exists());
+        let existing = all_files().map(|name| (name, self.path.join(name))).filter(|(_, path)| path.exists());
         for (name, path) in existing {
             let Some(written) = &written else { return Err(OutputError::new(&path, OutputErrorKind::Foreign)) };
             if !self.force {

@@ -5,6 +5,7 @@
 
 mod file;
 mod folder;
+mod products;
 
 use std::fs;
 use std::io;
@@ -18,6 +19,8 @@ use crate::watch::{Listener, go_on};
 
 pub use file::{ImageFile, plan_new_file, write_file};
 pub use folder::{LABELS_FILE, LESIONS_FILE, PREVIEW_FILE, RESULT_FILE, ResultFolder};
+pub(crate) use products::provenance;
+pub use products::{Product, Products};
 
 /// A result cannot be written: where; the source says why.
 #[derive(Debug, thiserror::Error)]
