@@ -109,9 +109,14 @@ fn unpack_bits(packed: &[u8], length: usize) -> Result<Vec<u8>, String> {
 }
 
 fn jpeg(stream: &[u8], shape: FrameShape) -> Result<Vec<u8>, String> {
-    use jpeg_decoder::PixelFormat;
+    use jpeg_decoder::{PixelFormat, UnsupportedFeature};
     let mut decoder = jpeg_decoder::Decoder::new(stream);
-    decoder.read_info().map_err(|error| error.to_string())?;
+    decoder.read_info().map_err(|error| match error {
+        jpeg_decoder::Error::Unsupported(UnsupportedFeature::SamplePrecision(bits)) => {
+            format!("lossy JPEG of {bits} bits has no decoder here. Convert it, with dcmdjpeg say")
+        }
+        error => error.to_string(),
+    })?;
     let info = decoder.info().ok_or("it has no header")?;
     check_size(usize::from(info.width), usize::from(info.height), shape)?;
     let bytes = decoder.decode().map_err(|error| error.to_string())?;
