@@ -56,8 +56,8 @@ pub enum Source {
 /// Finds the cases in folders and the folders below them, in order of their names.
 ///
 /// Looked for are `volume-N.nii[.gz]` beside `segmentation-N.nii[.gz]` (LiTS), `imagesTr/liver_N.nii.gz` with
-/// `labelsTr/liver_N.nii.gz` (Medical Segmentation Decathlon), `X_ct.nii.gz` beside `X_label.nii.gz`, and `X.npz`
-/// beside `X.csv` (single slices). Folders named `fixtures` are left out.
+/// `labelsTr/liver_N.nii.gz` (Medical Segmentation Decathlon), `X_ct.nii.gz` beside `X_label.nii.gz`, folders with
+/// `PATIENT_DICOM` and `MASKS_DICOM` (3D-IRCADb), and `X.npz` beside `X.csv` (single slices). Folders named `fixtures` are left out.
 ///
 /// # Errors
 /// When a folder cannot be read, a scan has no labels, two cases have the same name, or there are no cases at all.
@@ -162,11 +162,15 @@ mod tests {
             "fixtures/x_ct.nii.gz",
             "fixtures/x_label.nii.gz",
             "msd/imagesTr/._liver_7.nii.gz",
+            "3Dircadb1/3Dircadb1.7/PATIENT_DICOM/image_0",
+            "3Dircadb1/3Dircadb1.7/MASKS_DICOM/liver/image_0",
         ];
         touch(root.path(), &files);
-        assert_eq!(names(root.path()), ["lits/lits011", "liver_7", "sparse/lits011", "volume-3"]);
+        let found = ["3Dircadb1.7", "lits/lits011", "liver_7", "sparse/lits011", "volume-3"];
+        assert_eq!(names(root.path()), found);
+        assert_eq!(discover(&[root.path().to_owned()]).unwrap()[0].patient, PatientId::lits(34));
         let twice = [root.path().to_owned(), root.path().join("lits")];
-        assert_eq!(discover(&twice).unwrap().len(), 4);
+        assert_eq!(discover(&twice).unwrap().len(), 5);
         assert!(discover(&[root.path().join("fixtures")]).is_err());
     }
 

@@ -94,7 +94,8 @@ fn lines(info: &Info) -> Vec<(&'static str, String)> {
 }
 
 fn header_lines(header: &HeaderInfo) -> Vec<(&'static str, String)> {
-    let flags = [(header.compressed, ", compressed"), (header.pair, ", in two files")];
+    let compressed = if header.format.starts_with("NIfTI") { ", gzip" } else { ", compressed" };
+    let flags = [(header.compressed, compressed), (header.pair, ", in two files")];
     let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, text)| *text).collect();
     let [k, j, i] = header.geometry.spacing();
     let [nk, nj, ni] = header.geometry.shape();

@@ -2,6 +2,7 @@
 
 mod demo;
 mod determinism;
+mod dicom;
 mod engine;
 mod errors;
 mod evaluate;
