@@ -78,7 +78,7 @@ pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &
 
 enum Content {
     Scan(Box<Scan>),
-    Labels(Labels),
+    Labels(Box<Labels>),
 }
 
 /// Reads a scan, or labels where that is what the file holds.
@@ -92,9 +92,9 @@ fn read(input: &Path, like: Option<&Scan>, conversion: &Conversion) -> Result<Co
         Err(error) => error,
     };
     match error.kind() {
-        ReadErrorKind::LooksLikeLabels { .. } => Ok(Content::Labels(as_labels()?)),
+        ReadErrorKind::LooksLikeLabels { .. } => Ok(Content::Labels(Box::new(as_labels()?))),
         // A segmentation is no CT; whatever else is none, the first error says better.
-        ReadErrorKind::Dicom(_) => as_labels().map(Content::Labels).map_err(|of_labels| match of_labels.kind() {
+        ReadErrorKind::Dicom(_) => as_labels().map(Box::new).map(Content::Labels).map_err(|of_labels| match of_labels.kind() {
             ReadErrorKind::Dicom(hepar_formats::DicomError::OtherObject { .. }) => error.into(),
             _ => of_labels.into(),
         }),

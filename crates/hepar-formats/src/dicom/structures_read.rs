@@ -21,6 +21,13 @@ const OFF_SLICE: f64 = 0.5;
 /// How far, in slices, the points of one contour may lie from their plane.
 const UNEVEN: f64 = 0.1;
 
+/// Which label a structure gives its voxels.
+struct Naming {
+    /// By the structure's number; those that are left out are not in it.
+    labels: Vec<(i64, u8)>,
+    warnings: Vec<Warning>,
+}
+
 /// Whether an object is a structure set.
 pub(crate) fn is_structure_set(sop_class: &str) -> bool {
     sop_class == uids::RT_STRUCTURE_SET_STORAGE
@@ -38,7 +45,7 @@ pub(crate) fn series_of(object: &Object) -> Option<String> {
 /// A voxel belongs to a structure when its centre lies inside of an odd number of its contours. Where liver and tumour
 /// meet, the tumour stays.
 pub(crate) fn read(object: &Object, grid: &Geometry) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
-    let (labels, warnings) = naming(&object.data)?;
+    let Naming { labels, warnings } = naming(&object.data)?;
     let mut volume = Volume::filled(grid.clone(), 0u8);
     for item in object.data.items(tags::ROI_CONTOUR_SEQUENCE) {
         let roi = item.whole(tags::REFERENCED_ROI_NUMBER);
@@ -57,7 +64,7 @@ pub(crate) fn read(object: &Object, grid: &Geometry) -> Result<(Volume<u8>, Vec<
 }
 
 /// The labels of structures, by number: by their codes or names, else by number.
-fn naming(data: &InMemDicomObject) -> Result<(Vec<(i64, u8)>, Vec<Warning>), DicomError> {
+fn naming(data: &InMemDicomObject) -> Result<Naming, DicomError> {
     let observations = data.items(tags::RTROI_OBSERVATIONS_SEQUENCE);
     let code = |number: i64| {
         let of_roi = observations.iter().find(|item| item.whole(tags::REFERENCED_ROI_NUMBER) == Some(number))?;
@@ -79,13 +86,14 @@ fn naming(data: &InMemDicomObject) -> Result<(Vec<(i64, u8)>, Vec<Warning>), Dic
     }
     if rois.iter().all(|(_, _, meaning)| meaning.is_none()) {
         let label = |(number, ..): &(i64, String, Option<Meaning>)| Some((*number, u8::try_from(*number).ok()?));
-        return Ok((rois.iter().filter_map(label).collect(), vec![Warning::SegmentsByNumber]));
+        let labels = rois.iter().filter_map(label).collect();
+        return Ok(Naming { labels, warnings: vec![Warning::SegmentsByNumber] });
     }
     let left_out: Vec<String> =
         rois.iter().filter(|(_, _, meaning)| meaning.is_none()).map(|(_, name, _)| name.clone()).collect();
     let labels = rois.iter().filter_map(|(number, _, meaning)| Some((*number, meaning.as_ref()?.label()))).collect();
     let warnings = if left_out.is_empty() { Vec::new() } else { vec![Warning::SegmentsLeftOut { names: left_out }] };
-    Ok((labels, warnings))
+    Ok(Naming { labels, warnings })
 }
 
 /// The voxels of a structure, by slice.
