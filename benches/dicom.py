@@ -70,7 +70,8 @@ def worker(which: str, folder: str) -> None:
         shape = read(folder)
         least = min(least, time.perf_counter() - started)
     status = pathlib.Path("/proc/self/status").read_text()
-    print(f"{least:.3f} s, {re.search(r'VmHWM:\s*(.*)', status)[1]}, {shape}")
+    peak = re.search(r"VmHWM:\s*(.*)", status)[1]
+    print(f"{least:.3f} s, {peak}, {shape}")
 
 
 def main() -> int:

@@ -94,10 +94,12 @@ fn read(input: &Path, like: Option<&Scan>, conversion: &Conversion) -> Result<Co
     match error.kind() {
         ReadErrorKind::LooksLikeLabels { .. } => Ok(Content::Labels(Box::new(as_labels()?))),
         // A segmentation is no CT; whatever else is none, the first error says better.
-        ReadErrorKind::Dicom(_) => as_labels().map(Box::new).map(Content::Labels).map_err(|of_labels| match of_labels.kind() {
-            ReadErrorKind::Dicom(hepar_formats::DicomError::OtherObject { .. }) => error.into(),
-            _ => of_labels.into(),
-        }),
+        ReadErrorKind::Dicom(_) => {
+            as_labels().map(Box::new).map(Content::Labels).map_err(|of_labels| match of_labels.kind() {
+                ReadErrorKind::Dicom(hepar_formats::DicomError::OtherObject { .. }) => error.into(),
+                _ => of_labels.into(),
+            })
+        }
         _ => Err(error.into()),
     }
 }

@@ -18,6 +18,28 @@ pub(crate) struct Table {
     intensities: Vec<i16>,
     /// Whether some numbers become intensities beyond 16 bits.
     clips: bool,
+    /// The same as arithmetic, for whole intercepts and a slope of 1: several times as fast as looking up.
+    sum: Option<Sum>,
+}
+
+/// Intensities as sums of stored numbers and an intercept.
+#[derive(Debug, Clone, Copy)]
+struct Sum {
+    samples: Samples,
+    intercept: i32,
+    /// First and last number that are air; an empty range for none.
+    padding: (i32, i32),
+}
+
+impl Sum {
+    /// Without branches, so that it is computed for many pixels at once.
+    #[inline]
+    fn intensity(self, bits: u16) -> i16 {
+        let number = self.samples.number(bits);
+        let is_padding = (number >= self.padding.0) & (number <= self.padding.1);
+        let intensity = (number + self.intercept).clamp(i32::from(i16::MIN), i32::from(i16::MAX));
+        if is_padding { AIR } else { intensity as i16 }
+    }
 }
 
 /// A padding value that is ignored, as an intensity.
@@ -45,7 +67,9 @@ impl Table {
                 intensity as i16
             })
             .collect();
-        Self { rescale, samples, intensities, clips }
+        let is_sum = slope == 1.0 && intercept == intercept.round() && intercept.abs() <= 65536.0;
+        let sum = Sum { samples, intercept: intercept as i32, padding: padding.unwrap_or((1, 0)) };
+        Self { rescale, samples, intensities, clips, sum: is_sum.then_some(sum) }
     }
 
     /// Whether this is the table of these samples.
@@ -57,6 +81,9 @@ impl Table {
     pub(crate) fn convert(&self, samples: &[u8], to: &mut [i16], survey: &mut Survey) {
         if self.samples.allocated == 8 {
             to.iter_mut().zip(samples).for_each(|(to, byte)| *to = self.intensities[usize::from(*byte)]);
+        } else if let Some(sum) = self.sum {
+            let words = samples.as_chunks::<2>().0.iter().map(|bytes| u16::from_le_bytes(*bytes));
+            to.iter_mut().zip(words).for_each(|(to, word)| *to = sum.intensity(word));
         } else {
             let words = samples.as_chunks::<2>().0.iter().map(|bytes| usize::from(u16::from_le_bytes(*bytes)));
             to.iter_mut().zip(words).for_each(|(to, word)| *to = self.intensities[word]);
@@ -83,6 +110,20 @@ mod tests {
         assert_eq!(converted(SAMPLES, (1.0, -1024.0), &[0, 1024, -5]), [-1024, 0, -1029]);
         assert_eq!(converted(SAMPLES, (0.5, 0.0), &[3, -3, 5]), [2, -2, 3], "halves away from zero");
         assert_eq!(converted(SAMPLES, (10.0, 0.0), &[4000, -4000]), [i16::MAX, i16::MIN]);
+    }
+
+    #[test]
+    fn sums_are_what_is_looked_up() {
+        for (stored, high_bit, signed) in [(16, 15, true), (16, 15, false), (12, 11, false), (12, 15, true)] {
+            let padding = Some((-2000, -1900));
+            let samples = Samples { stored, high_bit, signed, padding, ..SAMPLES };
+            let table = Table::new(samples, (1.0, -1024.0));
+            let sum = table.sum.unwrap();
+            for bits in 0..=u16::MAX {
+                assert_eq!(sum.intensity(bits), table.intensities[usize::from(bits)], "{stored} bits, {bits:#06x}");
+            }
+        }
+        assert!(Table::new(SAMPLES, (1.0, 0.0)).sum.is_some() && Table::new(SAMPLES, (2.0, 0.0)).sum.is_none());
     }
 
     #[test]

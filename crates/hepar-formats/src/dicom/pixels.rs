@@ -1,5 +1,6 @@
 //! The samples of frames, native or compressed: PS3.5 section 8 and Annex A.4.
 
+use std::io::SeekFrom;
 use std::ops::Range;
 
 use crate::datatype::ByteOrder;
@@ -17,6 +18,8 @@ const DELIMITER: u16 = 0xe0dd;
 pub(crate) struct PixelReader {
     place: Place,
     coding: PixelCoding,
+    /// Whether positions count in the inflated data set rather than in the file.
+    deflated: bool,
     pixels: PixelElement,
     shape: FrameShape,
     /// The pieces of each frame, for compressed frames.
@@ -52,7 +55,8 @@ impl PixelReader {
             let problem = "pixels are not stored as the transfer syntax says";
             return Err(DicomError::Malformed { at: pixels.start, problem });
         }
-        let mut reader = Self { place: place.clone(), coding, pixels, shape, pieces: Vec::new() };
+        let deflated = syntax.is_deflated();
+        let mut reader = Self { place: place.clone(), coding, deflated, pixels, shape, pieces: Vec::new() };
         if pixels.encapsulated {
             reader.pieces = reader.find_pieces(frames)?;
         }
@@ -64,17 +68,27 @@ impl PixelReader {
     /// # Errors
     /// When the frame cannot be read or decoded.
     pub(crate) fn frame(&self, frame: u32) -> Result<Vec<u8>, DicomError> {
+        let mut samples = Vec::new();
+        self.frame_into(frame, &mut samples)?;
+        Ok(samples)
+    }
+
+    /// As [`PixelReader::frame`], into an array that is used again for many frames: fresh memory costs as much as
+    /// reading.
+    pub(crate) fn frame_into(&self, frame: u32, samples: &mut Vec<u8>) -> Result<(), DicomError> {
         let failed = |reason: String| DicomError::Pixels { frame: frame + 1, reason };
-        let mut source = open_data_set(&self.place)?.source;
+        let mut source = self.open()?;
         let source = source.as_mut();
         if let PixelCoding::Native(order) = self.coding {
             let length = self.shape.length();
+            samples.resize(length, 0);
             let start = self.pixels.start + u64::from(frame) * length as u64;
-            let mut bytes = read_at(source, start, length).map_err(|error| failed(error.to_string()))?;
+            source.seek(SeekFrom::Start(start)).map_err(|error| failed(error.to_string()))?;
+            source.read_exact(samples).map_err(|error| failed(error.to_string()))?;
             if order == ByteOrder::Big {
-                bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
+                samples.as_chunks_mut::<2>().0.iter_mut().for_each(|pair| pair.reverse());
             }
-            return Ok(bytes);
+            return Ok(());
         }
         let pieces = self.pieces.get(frame as usize).ok_or_else(|| failed("there is none".to_owned()))?;
         let mut stream = Vec::new();
@@ -82,12 +96,18 @@ impl PixelReader {
             let length = (piece.end - piece.start) as usize;
             stream.extend(read_at(source, piece.start, length).map_err(|error| failed(error.to_string()))?);
         }
-        decode(self.coding, &stream, self.shape).map_err(failed)
+        *samples = decode(self.coding, &stream, self.shape).map_err(failed)?;
+        Ok(())
+    }
+
+    /// The bytes that positions count in.
+    fn open(&self) -> Result<Box<dyn ReadSeek>, DicomError> {
+        if self.deflated { Ok(open_data_set(&self.place)?.source) } else { Ok(self.place.open()?.0) }
     }
 
     /// Walks the fragments, and tells which belong to which frame.
     fn find_pieces(&self, frames: usize) -> Result<Vec<Vec<Range<u64>>>, DicomError> {
-        let mut source = open_data_set(&self.place)?.source;
+        let mut source = self.open()?;
         let source = source.as_mut();
         let (start, end) = (self.pixels.start, self.pixels.start + self.pixels.length);
         let mut fragments = walk_fragments(source, start, end)?.into_iter();

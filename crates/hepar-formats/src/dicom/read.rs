@@ -156,7 +156,9 @@ fn position(slice: &SliceOf) -> f64 {
 fn samples_of(catalogue: &Catalogue, slice: &SliceOf) -> Result<Vec<u8>, DicomError> {
     let mut readers = Readers::new(catalogue);
     readers.add(slice.instance)?;
-    readers.samples(slice)
+    let mut samples = Vec::new();
+    readers.samples(slice, &mut samples)?;
+    Ok(samples)
 }
 
 fn volume(
@@ -226,10 +228,10 @@ impl<'a> Readers<'a> {
     }
 
     /// The stored samples of a slice.
-    fn samples(&self, slice: &SliceOf) -> Result<Vec<u8>, DicomError> {
+    fn samples(&self, slice: &SliceOf, samples: &mut Vec<u8>) -> Result<(), DicomError> {
         let of_file = |error: DicomError| error.of_file(&self.catalogue.instances[slice.instance].place);
         let reader = self.readers[slice.instance].as_ref().ok_or(DicomError::NotDicom).map_err(of_file)?;
-        reader.frame(slice.frame).map_err(of_file)
+        reader.frame_into(slice.frame, samples).map_err(of_file)
     }
 
     fn table(&self, samples: Samples, rescale: (f64, f64)) -> Arc<Table> {
@@ -243,11 +245,17 @@ impl<'a> Readers<'a> {
         table
     }
 
-    /// The intensities of a slice, `[row, column]` by rows.
-    fn intensities(&self, slice: &SliceOf, to: &mut [i16], survey: &mut Survey) -> Result<(), DicomError> {
-        let samples = self.samples(slice)?;
+    /// The intensities of a slice, `[row, column]` by rows; `samples` is room for what is stored.
+    fn intensities(
+        &self,
+        slice: &SliceOf,
+        samples: &mut Vec<u8>,
+        to: &mut [i16],
+        survey: &mut Survey,
+    ) -> Result<(), DicomError> {
+        self.samples(slice, samples)?;
         let Some(image) = &self.catalogue.instances[slice.instance].image else { return Ok(()) };
-        self.table(image.samples, slice.it.rescale).convert(&samples, to, survey);
+        self.table(image.samples, slice.it.rescale).convert(samples, to, survey);
         Ok(())
     }
 }
@@ -263,21 +271,22 @@ fn voxels(
 ) -> Result<(Vec<i16>, Survey), ReadErrorKind> {
     let [depth, height, width] = shape;
     let total = depth * height * width;
-    let mut voxels: Vec<i16> = Vec::new();
-    voxels.try_reserve_exact(total).map_err(|_| ReadErrorKind::OutOfMemory { voxels: total as u64 })?;
-    voxels.resize(total, AIR);
+    let out_of_memory = |_| ReadErrorKind::OutOfMemory { voxels: total as u64 };
+    Vec::<i16>::new().try_reserve_exact(total).map_err(out_of_memory)?;
+    // Zeros come from the system as they are needed, in the thread that needs them; every voxel is written below.
+    let mut voxels = vec![0i16; total];
     let survey = voxels
         .par_chunks_mut(height * width)
         .zip(slices)
-        .map(|(voxels, slice)| {
+        .map_init(Vec::new, |samples, (voxels, slice)| {
             let mut survey = Survey::new();
             let mut get = |given: usize, to: &mut [i16]| {
                 let shift = placed[given].shift;
                 if shift == [0.0; 2] && frame == [height, width] {
-                    return readers.intensities(&series.slices[given], to, &mut survey);
+                    return readers.intensities(&series.slices[given], samples, to, &mut survey);
                 }
                 let mut stored = vec![0; frame[0] * frame[1]];
-                readers.intensities(&series.slices[given], &mut stored, &mut survey)?;
+                readers.intensities(&series.slices[given], samples, &mut stored, &mut survey)?;
                 shifted(&stored, frame, shift, to, width);
                 Ok::<(), DicomError>(())
             };

@@ -217,6 +217,7 @@ fn shared_groups(source: &DicomSource) -> InMemDicomObject {
 fn groups(frame: &SourceFrame, n: usize, segment: Option<&Segment>) -> InMemDicomObject {
     let mut source: Vec<Element> = reference(&frame.sop_class, &frame.sop_uid).into();
     source.extend(frame.number.map(|number| text(tags::REFERENCED_FRAME_NUMBER, VR::IS, number.to_string())));
+    source.push(text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES"));
     source.push(codes::SOURCE_IMAGE.sequence(tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE));
     let derivation = item([
         codes::SEGMENTATION.sequence(tags::DERIVATION_CODE_SEQUENCE),
