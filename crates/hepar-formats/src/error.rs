@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use hepar_volume::GeometryError;
 
+use crate::dicom::DicomError;
 use crate::nifti::forms::AffineSource;
 
 /// An image could not be read: which file; the source says why.
@@ -41,7 +42,7 @@ pub enum ReadErrorKind {
     #[error("it is no image: {0}")]
     NotAnImage(String),
     /// The bytes are of another format, or of none that is known.
-    #[error("{seems}; only NIfTI is read (.nii, .nii.gz, or a pair of .hdr and .img)")]
+    #[error("{seems}; NIfTI, NRRD, MetaImage and DICOM are read")]
     UnknownFormat {
         /// What the bytes look like, as a short sentence.
         seems: String,
@@ -55,7 +56,9 @@ pub enum ReadErrorKind {
         held: u64,
     },
     /// The compressed bytes are damaged.
-    #[error("the gzip stream is damaged after {good} decompressed bytes ({reason}). Copy or download the file again")]
+    #[error(
+        "the compressed stream is damaged after {good} decompressed bytes ({reason}). Copy or download the file again"
+    )]
     GzipBroken {
         /// Bytes that could be decompressed before the damage.
         good: u64,
@@ -154,6 +157,19 @@ pub enum ReadErrorKind {
         /// Number of voxels.
         voxels: u64,
     },
+    /// A field of a text header cannot be used.
+    #[error("{name} of its header, {value:?}, {problem}")]
+    HeaderField {
+        /// Name of the field.
+        name: String,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Something is wrong with DICOM files.
+    #[error(transparent)]
+    Dicom(#[from] DicomError),
     /// A CT was expected and the file holds a few whole numbers only.
     #[error("it holds only the values {}: is it a label volume? A CT in Hounsfield units is needed", list(values))]
     LooksLikeLabels {
@@ -211,8 +227,11 @@ pub enum WriteErrorKind {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The name says no format that is written.
-    #[error("the name must end in .nii or .nii.gz")]
+    #[error("the name must end in .nii, .nii.gz, .nrrd or .mha")]
     UnknownExtension,
+    /// The object could not be put together.
+    #[error("{0}")]
+    Compose(String),
     /// The volume has another shape than the grid.
     #[error("the volume has shape {volume:?}, the grid {grid:?} (k, j, i)")]
     Shape {

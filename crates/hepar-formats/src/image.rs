@@ -3,10 +3,15 @@ use std::path::Path;
 use hepar_volume::{Geometry, Volume};
 
 use crate::datatype::{ByteOrder, Datatype};
-use crate::error::{ReadError, WriteError};
+use crate::dicom::{self, DicomSource, SeriesInfo};
+use crate::error::{ReadError, ReadErrorKind, WriteError};
 use crate::grid::GridHeader;
 use crate::nifti;
 use crate::nifti::forms::AffineSource;
+use crate::raster::{self, Labelling};
+use crate::sniff::{self, Content};
+use crate::source::Source;
+use crate::text_header::{self, Contents, TextFormat};
 use crate::warning::Warning;
 
 /// A CT as it was read.
@@ -18,6 +23,18 @@ pub struct Scan {
     pub grid: GridHeader,
     /// What the reader decided and the user should know.
     pub warnings: Vec<Warning>,
+    /// The series, of a scan that was read from DICOM.
+    pub dicom: Option<DicomSource>,
+}
+
+/// How a scan is to be read. By default as the rules for DICOM say, and what can be mended is mended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScanOptions {
+    /// UID or number of the DICOM series to be taken; else the rules choose.
+    pub series: Option<String>,
+    /// Refuse a DICOM series in which anything would have to be mended: missing or repeated slices, a tilted gantry,
+    /// different rescalings, damaged files beside it.
+    pub strict: bool,
 }
 
 /// A label volume as it was read.
@@ -51,40 +68,86 @@ pub struct HeaderInfo {
     pub scaling: (f64, f64),
     /// Where the first volume lies; its spacing in millimetres is `geometry.spacing()`.
     pub geometry: Geometry,
-    /// Which of the header's statements the geometry comes from.
-    pub affine_source: AffineSource,
+    /// Which of a NIfTI header's statements the geometry comes from.
+    pub position: Option<NiftiPosition>,
     /// What +i, +j, +k point to, roughly: three of the letters R, L, A, P, S, I, as `LPS`.
     pub orientation: String,
-    /// NIfTI's code of the sform; 0 when there is none.
-    pub sform_code: i32,
-    /// NIfTI's code of the qform; 0 when there is none.
-    pub qform_code: i32,
     /// The free text of the header.
     pub description: String,
     /// What the reader decided and the user should know.
     pub warnings: Vec<Warning>,
 }
 
-/// Reads a CT.
+/// Where the geometry of a NIfTI file comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NiftiPosition {
+    /// Which of the header's statements is used.
+    pub source: AffineSource,
+    /// Code of the sform; 0 when there is none.
+    pub sform_code: i32,
+    /// Code of the qform; 0 when there is none.
+    pub qform_code: i32,
+}
+
+/// Reads a CT: NIfTI, NRRD, MetaImage, or a DICOM file, folder or zip archive.
 ///
 /// Intensities are `slope · stored + intercept`, rounded to the nearest whole number (halves away from zero).
 /// A [`Warning::NotHounsfield`] is given when every voxel has the same value or none lies below −50: a CT of the
 /// abdomen always shows fat. A CT that was clipped to a window from −100 or less passes.
 ///
 /// # Errors
-/// When the file is no three-dimensional NIfTI image of plain finite numbers, is incomplete, has no valid grid, or
-/// holds at most eight values, all labels (whole, 0 to 255).
+/// When the file is no three-dimensional image of plain finite numbers, is incomplete, has no valid grid, or holds at
+/// most eight values, all labels (whole, 0 to 255); of DICOM when no series makes a CT volume.
 pub fn read_scan(path: &Path) -> Result<Scan, ReadError> {
-    nifti::read_scan(path)
+    read_scan_with(path, &ScanOptions::default())
 }
 
-/// Reads a label volume of any type of number.
+/// Reads a CT; of a DICOM file, folder or zip archive the series that `options` ask for.
+///
+/// # Errors
+/// As [`read_scan`], and when the series cannot be found or makes no volume.
+pub fn read_scan_with(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError> {
+    let fail = |kind| ReadError::new(path, kind);
+    match Format::of(path).map_err(fail)? {
+        Format::Dicom => dicom::scan(path, options).map_err(fail),
+        Format::Text(format) => text_header::read_scan(path, format),
+        Format::Other => nifti::read_scan(path),
+    }
+}
+
+/// The series in a DICOM file, folder or zip archive, and what would become of each; `None` when it is something else.
+///
+/// # Errors
+/// When there is nothing that can be read.
+pub fn list_series(path: &Path, options: &ScanOptions) -> Result<Option<Vec<SeriesInfo>>, ReadError> {
+    let fail = |kind| ReadError::new(path, kind);
+    match Format::of(path).map_err(fail)? {
+        Format::Dicom => Ok(Some(dicom::list(path, options).map_err(fail)?.0)),
+        Format::Text(_) | Format::Other => Ok(None),
+    }
+}
+
+/// Reads a label volume of any type of number; of DICOM a segmentation, a structure set, or the masks of a patient of
+/// 3D-IRCADb.
+///
+/// Segments and structures become 1 where they are a liver and 2 where they are a tumour, by their codes or names;
+/// where none is either, the labels are their numbers, and [`Warning::SegmentsByNumber`] says so.
 ///
 /// # Errors
 /// As [`read_scan`], and when a voxel is no whole number from 0 to 255. Values within 10⁻⁵ of a whole number count
-/// as whole, since a slope such as 1/255 is rounded in the header.
+/// as whole, since a slope such as 1/255 is rounded in the header. A structure set needs the series that it was drawn
+/// on in its folder.
 pub fn read_labels(path: &Path) -> Result<Labels, ReadError> {
-    nifti::read_labels(path)
+    labels(path, None, raster::label)
+}
+
+/// Reads labels as [`read_labels`] does; those of DICOM are put on the grid `like`, which a segmentation's frames must
+/// lie on and a structure set is drawn on.
+///
+/// # Errors
+/// As [`read_labels`], and when a segmentation lies between the voxels of the grid.
+pub fn read_labels_like(path: &Path, like: &Geometry) -> Result<Labels, ReadError> {
+    labels(path, Some(like), raster::label)
 }
 
 /// Reads a label volume of any type of number as a program does that casts to 8-bit integers with a sign: fractions are
@@ -93,26 +156,68 @@ pub fn read_labels(path: &Path) -> Result<Labels, ReadError> {
 /// # Errors
 /// As [`read_scan`], and when a voxel is NaN or infinite.
 pub fn read_labels_truncated(path: &Path) -> Result<Labels, ReadError> {
-    nifti::read_labels_truncated(path)
+    labels(path, None, raster::truncated)
 }
 
-/// Reads what the header says, without the voxels; images that are no volumes are described too.
+fn labels(path: &Path, like: Option<&Geometry>, label: Labelling) -> Result<Labels, ReadError> {
+    let fail = |kind| ReadError::new(path, kind);
+    match Format::of(path).map_err(fail)? {
+        Format::Dicom => dicom::labels(path, like).map_err(fail),
+        Format::Text(format) => text_header::read_labels(path, format, label),
+        Format::Other => nifti::read_labels(path, label),
+    }
+}
+
+/// Whether labels in `path` have no grid of their own, or one without empty slices: DICOM segmentations and structure
+/// sets, which [`read_labels_like`] puts on the grid of a scan.
+pub fn labels_need_grid(path: &Path) -> bool {
+    !path.is_dir() && matches!(Format::of(path), Ok(Format::Dicom))
+}
+
+/// Whether a folder is one patient whose labels can be read, rather than a folder of cases: 3D-IRCADb's layout with
+/// `PATIENT_DICOM` and `MASKS_DICOM`.
+pub fn is_patient_folder(folder: &Path) -> bool {
+    dicom::is_patient_with_masks(folder)
+}
+
+/// Reads what the header says, without the voxels; images that are no volumes are described too. Of DICOM the series
+/// that would be taken is described.
 ///
 /// # Errors
-/// When the file is no NIfTI image or its header has no valid grid.
+/// When the file is no image or its header has no valid grid.
 pub fn inspect(path: &Path) -> Result<HeaderInfo, ReadError> {
-    nifti::inspect(path)
+    inspect_with(path, &ScanOptions::default())
 }
 
-/// Writes labels as bytes on `grid`: NIfTI, compressed when the name ends in `.gz`, the same bytes on every run.
+/// As [`inspect`]; of DICOM the series that `options` ask for is described.
 ///
-/// The file appears whole or not at all. It is NIfTI-1 unless the grid needs NIfTI-2: an axis longer than 32,767
+/// # Errors
+/// As [`inspect`].
+pub fn inspect_with(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, ReadError> {
+    let fail = |kind| ReadError::new(path, kind);
+    match Format::of(path).map_err(fail)? {
+        Format::Dicom => dicom::inspect(path, options).map_err(fail),
+        Format::Text(format) => text_header::inspect(path, format),
+        Format::Other => nifti::inspect(path),
+    }
+}
+
+/// Writes labels as bytes on `grid`, in the format of the name: NIfTI (`.nii`, `.nii.gz`), NRRD (`.nrrd`, and
+/// `.seg.nrrd` with names and colours of liver and tumour for 3D Slicer) or MetaImage (`.mha`). The same bytes on every
+/// run.
+///
+/// The file appears whole or not at all. NIfTI is NIfTI-1 unless the grid needs NIfTI-2: an axis longer than 32,767
 /// voxels, or positions of a NIfTI-2 file that single precision cannot hold.
 ///
 /// # Errors
-/// When the name ends in neither `.nii` nor `.nii.gz`, the labels are not on the grid, or the file cannot be written.
+/// When the name ends otherwise, the labels are not on the grid, or the file cannot be written.
 pub fn write_labels(path: &Path, labels: &Volume<u8>, grid: &GridHeader) -> Result<(), WriteError> {
-    nifti::write_labels(path, labels, grid)
+    match ending(path).as_str() {
+        ".seg.nrrd" => text_header::write(path, TextFormat::Nrrd, &Contents::Segments(labels)),
+        ".nrrd" => text_header::write(path, TextFormat::Nrrd, &Contents::Labels(labels)),
+        ".mha" => text_header::write(path, TextFormat::MetaImage, &Contents::Labels(labels)),
+        _ => nifti::write_labels(path, labels, grid),
+    }
 }
 
 /// Writes a CT in Hounsfield units as 16-bit integers on `grid`; otherwise as [`write_labels`].
@@ -120,5 +225,49 @@ pub fn write_labels(path: &Path, labels: &Volume<u8>, grid: &GridHeader) -> Resu
 /// # Errors
 /// As [`write_labels`].
 pub fn write_scan(path: &Path, scan: &Volume<i16>, grid: &GridHeader) -> Result<(), WriteError> {
-    nifti::write_scan(path, scan, grid)
+    match ending(path).as_str() {
+        ".nrrd" => text_header::write(path, TextFormat::Nrrd, &Contents::Scan(scan)),
+        ".mha" => text_header::write(path, TextFormat::MetaImage, &Contents::Scan(scan)),
+        _ => nifti::write_scan(path, scan, grid),
+    }
+}
+
+/// Endings of images that are written, the longer ones first.
+const WRITTEN: [&str; 5] = [".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha"];
+
+/// The ending by which a path names an image that can be written, in lower case; empty when it names none.
+fn ending(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    WRITTEN.iter().find(|ending| name.ends_with(*ending)).map_or(String::new(), |ending| (*ending).to_owned())
+}
+
+/// Whether a path names an image that can be written, by its ending: `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd`, `.mha`.
+pub fn names_an_image(path: &Path) -> bool {
+    !ending(path).is_empty()
+}
+
+/// Which reader a path is for.
+enum Format {
+    /// A DICOM object, or a folder or an archive with some.
+    Dicom,
+    Text(TextFormat),
+    /// NIfTI, or nothing that is known.
+    Other,
+}
+
+impl Format {
+    /// Tells a folder, and a file by its first bytes.
+    fn of(path: &Path) -> Result<Self, ReadErrorKind> {
+        if path.is_dir() {
+            return Ok(Self::Dicom);
+        }
+        let source = Source::open(path)?;
+        Ok(match sniff::content(source.head()) {
+            _ if source.compressed() => Self::Other,
+            Content::Dicom | Content::Zip => Self::Dicom,
+            Content::Nrrd => Self::Text(TextFormat::Nrrd),
+            Content::MetaImage => Self::Text(TextFormat::MetaImage),
+            _ => Self::Other,
+        })
+    }
 }

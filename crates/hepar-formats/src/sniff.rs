@@ -7,11 +7,16 @@ pub(crate) const HEAD: usize = 540;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Empty,
-    Nifti { version: NiftiVersion, order: ByteOrder },
+    Nifti {
+        version: NiftiVersion,
+        order: ByteOrder,
+    },
     Analyze,
     Dicom,
     Nrrd,
     MetaImage,
+    /// An archive, in which there may be DICOM.
+    Zip,
     Text,
     Unknown,
 }
@@ -22,6 +27,9 @@ pub(crate) enum NiftiVersion {
     One,
     Two,
 }
+
+/// First bytes of a zip archive.
+pub(crate) const ZIP: [u8; 4] = *b"PK\x03\x04";
 
 /// Whether a file that begins with `bytes` is compressed with gzip.
 pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
@@ -47,14 +55,26 @@ pub(crate) fn content(head: &[u8]) -> Content {
             _ => {}
         }
     }
-    if head.get(128..132) == Some(b"DICM") {
+    if head.get(128..132) == Some(b"DICM") || is_bare_dicom(head) {
         Content::Dicom
+    } else if head.starts_with(&ZIP) {
+        Content::Zip
     } else if head.starts_with(b"NRRD") {
         Content::Nrrd
     } else if head.starts_with(b"ObjectType") || head.starts_with(b"NDims") {
         Content::MetaImage
     } else {
         text_or_unknown(head)
+    }
+}
+
+/// Whether a file begins as a DICOM data set without the preamble that files have: with an element of group 8, whose
+/// representation is two letters, or whose length is short.
+fn is_bare_dicom(head: &[u8]) -> bool {
+    match head.first_chunk::<8>() {
+        Some([8, 0, _, 0, a, b, ..]) if a.is_ascii_uppercase() && b.is_ascii_uppercase() => true,
+        Some([8, 0, element, 0, length, 0, 0, 0]) => *element <= 0x80 && *length <= 64,
+        _ => false,
     }
 }
 
@@ -81,6 +101,9 @@ mod tests {
         for (head, expected) in [
             (&b""[..], Content::Empty),
             (&dicom, Content::Dicom),
+            (b"\x08\0\x05\0CS\x0a\0ISO_IR 100", Content::Dicom),
+            (b"\x08\0\x08\0\x16\0\0\0ORIGINAL\\PRIMARY\\AXIAL", Content::Dicom),
+            (b"PK\x03\x04\x14\0\0\0", Content::Zip),
             (&analyze, Content::Analyze),
             (b"NRRD0005\n", Content::Nrrd),
             (b"ObjectType = Image\nNDims = 3\n", Content::MetaImage),

@@ -1,6 +1,8 @@
 use std::fs::File;
-use std::io::{self, BufReader, Chain, Cursor, ErrorKind, Read, Seek};
+use std::io::{self, BufReader, Chain, Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use flate2::bufread::ZlibDecoder;
 
 use crate::error::ReadErrorKind;
 use crate::gzip::Members;
@@ -8,6 +10,14 @@ use crate::sniff::{self, HEAD};
 
 /// Deflate makes at most this many bytes out of one.
 const GREATEST_RATIO: u64 = 1032;
+
+/// How a part of a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    None,
+    Gzip,
+    Zlib,
+}
 
 /// The bytes of a file, decompressed if need be, from the first to the last.
 pub(crate) struct Source {
@@ -40,6 +50,21 @@ impl Source {
         };
         source.look_ahead()?;
         Ok(source)
+    }
+
+    /// The bytes of a file from `start` on, decompressed as the header in front of them says.
+    pub(crate) fn part(path: &Path, start: u64, packing: Packing) -> Result<Self, ReadErrorKind> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len().saturating_sub(start);
+        file.seek(SeekFrom::Start(start))?;
+        let file = BufReader::with_capacity(1 << 16, file);
+        let bytes: Box<dyn Read> = match packing {
+            Packing::None => Box::new(file),
+            Packing::Gzip => Box::new(Members::new(file)),
+            Packing::Zlib => Box::new(ZlibDecoder::new(file)),
+        };
+        let bytes = Cursor::new(Vec::new()).chain(bytes);
+        Ok(Self { bytes, head: Vec::new(), length, compressed: packing != Packing::None, position: 0 })
     }
 
     /// Reads the first bytes and puts them back.

@@ -45,6 +45,41 @@ impl Survey {
         value
     }
 
+    /// Takes note of intensities that are whole numbers already; where some were set to an end of the range because
+    /// they `may_be_clipped`, those at the ends count as such.
+    pub(crate) fn see(&mut self, intensities: &[i16], may_be_clipped: bool) {
+        let (min, max) = intensities.iter().fold((i16::MAX, i16::MIN), |(min, max), &v| (min.min(v), max.max(v)));
+        self.range = (self.range.0.min(f64::from(min)), self.range.1.max(f64::from(max)));
+        if may_be_clipped {
+            let at_an_end = |v: &&i16| matches!(**v, i16::MIN | i16::MAX);
+            self.clipped += intensities.iter().filter(at_an_end).count() as u64;
+        }
+        self.voxels += intensities.len() as u64;
+        for &value in intensities {
+            if self.values.len() > FEW {
+                break;
+            }
+            if !self.values.contains(&value) {
+                self.values.push(value);
+            }
+        }
+    }
+
+    /// This survey and that of other voxels of the same scan.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.range = (self.range.0.min(other.range.0), self.range.1.max(other.range.1));
+        self.voxels += other.voxels;
+        self.clipped += other.clipped;
+        self.fractions |= other.fractions;
+        self.not_finite = match (self.not_finite, other.not_finite) {
+            (Some((a, first)), Some((b, _))) => Some((a + b, first)),
+            (a, b) => a.or(b),
+        };
+        let new = other.values.into_iter().filter(|value| !self.values.contains(value)).collect::<Vec<_>>();
+        self.values.extend(new);
+        self
+    }
+
     /// What the user should know of the intensities of a scan of `shape`, `[k, j, i]`.
     ///
     /// # Errors

@@ -44,6 +44,60 @@ pub enum Warning {
         /// Largest value in the file.
         max: f64,
     },
+    /// One DICOM series of several was taken.
+    SeriesChosen {
+        /// Its number, or its UID where it has none, and its description.
+        series: String,
+        /// Why it was taken.
+        reason: String,
+        /// How many series there are that could have been.
+        of: usize,
+    },
+    /// A DICOM file that is damaged was left out.
+    FileSkipped {
+        /// The file and what is wrong with it.
+        problem: String,
+    },
+    /// DICOM slices were there twice; one of each was taken.
+    SlicesTwice {
+        /// How many were left out.
+        count: usize,
+    },
+    /// The slices of a DICOM series are not at equal distances; lengths in millimetres.
+    SlicesInterpolated {
+        /// Slices of the volume that lie between given ones.
+        interpolated: usize,
+        /// Slices that were given.
+        given: usize,
+        /// Least distance of neighbours.
+        nearest: f64,
+        /// Greatest distance of neighbours.
+        farthest: f64,
+        /// Distance of slices in the volume.
+        spacing: f64,
+    },
+    /// The gantry was tilted; slices were shifted so that they lie behind one another.
+    TiltCorrected {
+        /// By how much.
+        degrees: f64,
+    },
+    /// The slices of a DICOM series have different slopes or intercepts; each was read by its own.
+    MixedRescale {
+        /// How many different ones.
+        count: usize,
+    },
+    /// A padding value that would be an intensity of the body was taken for an intensity.
+    PaddingKept {
+        /// In Hounsfield units.
+        intensity: f64,
+    },
+    /// Segments of a DICOM object that are neither liver nor tumour were left out.
+    SegmentsLeftOut {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// No segment of a DICOM object says that it is liver or tumour: labels are the numbers of the segments.
+    SegmentsByNumber,
 }
 
 impl fmt::Display for Warning {
@@ -78,6 +132,35 @@ impl fmt::Display for Warning {
                 "{count} voxels lie beyond -32768 to 32767 (the intensities run from {min} to {max}) and were set to \
                  the nearest of the two"
             ),
+            Self::SeriesChosen { series, reason, of } => {
+                write!(f, "series {series} was taken of {of}: {reason}; --series takes another one")
+            }
+            Self::FileSkipped { problem } => write!(f, "left out: {problem}"),
+            Self::SlicesTwice { count } => write!(f, "{count} slices are there twice; one of each was taken"),
+            Self::SlicesInterpolated { interpolated, given, nearest, farthest, spacing } => write!(
+                f,
+                "the {given} slices are {nearest:.2} to {farthest:.2} mm apart: {interpolated} slices of the volume, \
+                 whose slices are {spacing:.2} mm apart, were interpolated"
+            ),
+            Self::TiltCorrected { degrees } => {
+                write!(
+                    f,
+                    "the gantry was tilted by {degrees:.1} degrees: slices were shifted to lie behind one another"
+                )
+            }
+            Self::MixedRescale { count } => {
+                write!(f, "slices have {count} different slopes or intercepts; each was read by its own")
+            }
+            Self::PaddingKept { intensity } => write!(
+                f,
+                "the padding value would be {intensity:.0} HU, which the body has too: it was taken for an intensity"
+            ),
+            Self::SegmentsLeftOut { names } => {
+                write!(f, "neither liver nor tumour, and left out: {}", names.join(", "))
+            }
+            Self::SegmentsByNumber => {
+                f.write_str("no segment says that it is liver or tumour: the labels are the numbers of the segments")
+            }
         }
     }
 }

@@ -41,13 +41,13 @@ fn what_is_no_image_is_named() {
     assert_eq!(refused("ct.nii", &noise()[..200]), "it is no image: it ends after 200 bytes, within the header");
     assert_eq!(
         refused("ct.nii", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
-        "its first bytes, 89 50 4e 47 0d 0a 1a 0a, are of no known image format; only NIfTI is read (.nii, .nii.gz, \
-         or a pair of .hdr and .img)"
+        "its first bytes, 89 50 4e 47 0d 0a 1a 0a, are of no known image format; NIfTI, NRRD, MetaImage and \
+         DICOM are read"
     );
     assert!(refused_with(|file| file.dim[0] = 99).ends_with("its header has 99 dimensions, NIfTI has 1 to 7"));
     assert!(refused_with(|file| file.dim[0] = -3).ends_with("its header has -3 dimensions, NIfTI has 1 to 7"));
     let folder = tempfile::tempdir().unwrap();
-    assert!(sentence(&read_scan(folder.path()).unwrap_err()).ends_with("it is no image: it is a folder"));
+    assert!(sentence(&read_scan(folder.path()).unwrap_err()).ends_with("no DICOM files (0 files of other kinds)"));
     let missing = folder.path().join("missing.nii");
     assert!(matches!(read_scan(&missing).unwrap_err().kind(), ReadErrorKind::Io(_)));
 }
@@ -80,7 +80,7 @@ fn a_file_that_is_cut_off_is_not_complete() {
     assert!(text.starts_with("the header claims 4096 voxels, the file holds "), "{text}");
     assert!(text.ends_with(". Is the copy complete?"), "{text}");
     let text = refused("ct.nii.gz", &zipped[..zipped.len() - 4]);
-    assert!(text.starts_with("the gzip stream is damaged after 8544 decompressed bytes"), "{text}");
+    assert!(text.starts_with("the compressed stream is damaged after 8544 decompressed bytes"), "{text}");
 }
 
 #[test]

@@ -203,8 +203,11 @@ fn labels_of_another_shape_or_place_or_name_are_not_written() {
     let moved = Volume::filled(geometry.window([0, 0, 1], [3, 3, 3]).unwrap(), 0u8);
     assert!(matches!(write_labels(&path, &moved, &grid).unwrap_err().kind(), WriteErrorKind::Elsewhere));
     let labels = Volume::filled(geometry, 0u8);
-    let error = write_labels(&folder.path().join("labels.nrrd"), &labels, &grid).unwrap_err();
-    assert_eq!(by_hand::sentence(&error).split(": ").last().unwrap(), "the name must end in .nii or .nii.gz");
+    let error = write_labels(&folder.path().join("labels.png"), &labels, &grid).unwrap_err();
+    assert_eq!(
+        by_hand::sentence(&error).split(": ").last().unwrap(),
+        "the name must end in .nii, .nii.gz, .nrrd or .mha"
+    );
     let error = write_labels(&folder.path().join("missing/labels.nii"), &labels, &grid).unwrap_err();
     assert!(matches!(error.kind(), WriteErrorKind::Io(_)));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -223,7 +226,8 @@ fn the_header_is_described_without_reading_voxels() {
     assert_eq!(info.scaling, (1.5, -1024.0));
     assert_eq!(info.geometry.spacing(), [2.5, 0.75, 0.75]);
     assert_eq!(info.orientation, "LPS");
-    assert_eq!((info.sform_code, info.qform_code), (1, 0));
+    let position = info.position.unwrap();
+    assert_eq!((position.sform_code, position.qform_code), (1, 0));
     assert!(!info.compressed && !info.pair && info.warnings.is_empty());
 }
 

@@ -5,17 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
 
+pub use hepar_formats::names_an_image;
+
 /// Endings of image files, the longer ones first.
-const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr", ".img"];
+const ENDINGS: [&str; 11] =
+    [".nii.gz", ".nii", ".hdr", ".img", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".zip"];
 
-/// Whether a path names a NIfTI file rather than a folder.
-pub fn names_an_image(path: &Path) -> bool {
-    let name = file_name(path).to_ascii_lowercase();
-    name.ends_with(".nii.gz") || name.ends_with(".nii")
-}
-
-/// The scans that `inputs` name: a folder that holds NIfTI images stands for these, sorted by name; everything else for
-/// itself.
+/// The scans that `inputs` name: a folder that holds images stands for these, sorted by name; everything else, a DICOM
+/// folder too, for itself.
 ///
 /// # Errors
 /// When a folder cannot be listed.
@@ -32,7 +29,7 @@ pub fn scans_in(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     Ok(scans)
 }
 
-/// The NIfTI images directly in a folder, sorted by name.
+/// The images of formats that hold one volume a file directly in a folder, sorted by name.
 fn images_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| ErrorKind::Input { path: folder.to_owned(), source };
     let entries = std::fs::read_dir(folder).map_err(failed)?;
@@ -42,7 +39,7 @@ fn images_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(images)
 }
 
-/// The name of the case in `path`: the file's name without `.nii`, `.nii.gz`, `.hdr` or `.img`.
+/// The name of the case in `path`: the name of the file without the ending of its format, or that of the folder.
 pub fn case_name(path: &Path) -> String {
     let name = file_name(path);
     let lower = name.to_ascii_lowercase();
@@ -93,6 +90,8 @@ mod tests {
         assert_eq!(name("a/b.c.nii.gz"), "b.c");
         assert_eq!(name("ct.NII"), "ct");
         assert_eq!(name("pair.hdr"), "pair");
+        assert_eq!(name("ct.seg.nrrd"), "ct");
+        assert_eq!(name("study.zip"), "study");
         assert_eq!(name("folder/"), "folder");
         assert_eq!(name(".nii.gz"), ".nii.gz");
         assert_eq!(name("Überblick.nii"), "Überblick");

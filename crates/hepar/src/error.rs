@@ -52,6 +52,22 @@ pub enum ErrorKind {
         /// What happened.
         source: PipelineError,
     },
+    /// Objects of DICOM were asked for of a scan that is none.
+    #[error("write {product} of {}: it is no DICOM, and there is no series that it could refer to", path.display())]
+    NeedsDicom {
+        /// What was asked for.
+        product: &'static str,
+        /// The scan.
+        path: PathBuf,
+    },
+    /// A file cannot become what its new name says.
+    #[error("convert {}: {problem}", path.display())]
+    Convert {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// Two inputs cannot be told apart by their results.
     #[error("tell the cases apart: {} and {} would both be called {name}", first.display(), second.display())]
     CaseNames {
@@ -174,6 +190,7 @@ impl Error {
             #[cfg(feature = "onnxruntime")]
             Kind::OnnxRuntime(_) => exit::USAGE,
             Kind::NoGpu(_) => exit::USAGE,
+            Kind::NeedsDicom { .. } | Kind::Convert { .. } => exit::USAGE,
             Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } | Kind::Experiment(_) => exit::USAGE,
             Kind::Output(_) => exit::OUTPUT,
             Kind::Network(error) => error.exit_code(),

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
-use hepar_formats::{HeaderInfo, ReadErrorKind, Warning, inspect, read_labels, read_scan};
+use hepar_formats::{
+    DicomError, HeaderInfo, ReadErrorKind, ScanOptions, SeriesInfo, Warning, inspect_with, list_series, read_labels,
+    read_scan_with,
+};
 
 use crate::error::Error;
 
 /// What is in a file.
 #[derive(Debug)]
 pub struct Info {
-    /// What the header says.
-    pub header: HeaderInfo,
+    /// The series of a DICOM file, folder or archive; none of other files.
+    pub series: Vec<SeriesInfo>,
+    /// What the header says; of DICOM that of the series that is taken, `None` when none can be.
+    pub header: Option<HeaderInfo>,
     /// What the voxels are, or why they cannot be used.
     pub voxels: Result<Voxels, Error>,
 }
@@ -43,24 +48,34 @@ pub struct LabelCount {
 }
 
 impl Info {
-    /// Looks at the file `path`.
+    /// Looks at the file `path`, or at the DICOM files in a folder or an archive.
     ///
     /// # Errors
     /// When the header cannot be read. What is wrong with the voxels is in [`Info::voxels`].
-    pub fn of(path: &Path) -> Result<Self, Error> {
-        let header = inspect(path)?;
-        Ok(Self { header, voxels: voxels(path) })
+    pub fn of(path: &Path, options: &ScanOptions) -> Result<Self, Error> {
+        let series = list_series(path, options)?.unwrap_or_default();
+        let header = match inspect_with(path, options) {
+            Ok(header) => Some(header),
+            // Segmentations and the like are no scans; the voxels will tell.
+            Err(_) if !series.is_empty() => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { series, header, voxels: voxels(path, options) })
     }
 
     /// What the readers found, without the warning that [`Voxels::Intensities`] states.
     pub fn warnings(&self) -> &[Warning] {
-        &self.header.warnings
+        self.header.as_ref().map_or(&[], |header| &header.warnings)
     }
 }
 
-fn voxels(path: &Path) -> Result<Voxels, Error> {
-    let scan = match read_scan(path) {
+fn voxels(path: &Path, options: &ScanOptions) -> Result<Voxels, Error> {
+    let scan = match read_scan_with(path, options) {
         Err(error) if matches!(error.kind(), ReadErrorKind::LooksLikeLabels { .. }) => return labels(path),
+        Err(error) if matches!(error.kind(), ReadErrorKind::Dicom(DicomError::NoSeries(_))) && path.is_file() => {
+            // A segmentation, if anything.
+            return labels(path).map_err(|_| error.into());
+        }
         scan => scan?,
     };
     let (min, max) = scan.volume.data().iter().fold((i16::MAX, i16::MIN), |(min, max), &v| (min.min(v), max.max(v)));

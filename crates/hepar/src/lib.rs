@@ -25,13 +25,14 @@
 //! - [`output`], [`manifest`]: what is written where, and when it may be;
 //! - [`evaluate`]: labels against a reference;
 //! - [`experiment`]: the article's tables over a data set;
-//! - [`info`], [`phantom`], [`network`], [`assemble`], [`export`], [`import`]: the smaller jobs;
+//! - [`info`], [`convert`], [`phantom`], [`network`], [`assemble`], [`export`], [`import`]: the smaller jobs;
 //! - [`exit`]: what the program's exit codes mean.
 
 pub mod assemble;
 pub mod cases;
 mod clock;
 pub mod cohort;
+pub mod convert;
 pub mod demo;
 mod embedded;
 pub mod engine;
@@ -55,7 +56,7 @@ pub mod watch;
 pub use embedded::{ModelError, embedded_model, open_model};
 pub use error::{Error, ErrorKind, sentence};
 pub use hepar_engine::CpuEngine;
-pub use hepar_formats::{Scan, read_labels, read_scan, write_labels};
+pub use hepar_formats::{Scan, ScanOptions, read_labels, read_scan, write_labels};
 pub use hepar_model::bundle::Bundle;
 pub use hepar_pipeline::{
     Findings, LastStage, Lesion, Outcome, Pipeline, Request, Segmentation, Unwatched, Watch, describe, find_lesions,

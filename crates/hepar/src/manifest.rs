@@ -12,6 +12,8 @@ use hepar_volume::Geometry;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::utc;
+use crate::error::{Error, ErrorKind};
+use crate::hash::{sha256_of_file, sha256_of_files};
 use crate::segment::SegmentedCase;
 
 /// Name of the manifest in a result's folder.
@@ -61,6 +63,9 @@ pub(crate) struct Manifest {
     finished: String,
     case: String,
     input: InputFile,
+    /// `SeriesInstanceUID` of a scan that was read from DICOM, else `null`.
+    #[serde(default)]
+    series: Option<String>,
     grid: Grid,
     /// The liver mask, if it was given.
     liver: Option<InputFile>,
@@ -116,6 +121,28 @@ impl ModelIdentity {
     }
 }
 
+impl InputFile {
+    /// A file as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn of(path: &Path) -> Result<Self, Error> {
+        let sha256 = sha256_of_file(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
+        Ok(Self { path: path.display().to_string(), sha256 })
+    }
+
+    /// The file of a scan that was read; of a DICOM folder, the files of its series.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(crate) fn of_scan(path: &Path, scan: &Scan) -> Result<Self, Error> {
+        let Some(series) = scan.dicom.as_ref().filter(|_| path.is_dir()) else { return Self::of(path) };
+        let sha256 = sha256_of_files(series.files());
+        let sha256 = sha256.map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
+        Ok(Self { path: path.display().to_string(), sha256 })
+    }
+}
+
 impl ModelIdentity {
     fn facts(&self) -> ModelFacts {
         let scores = self.scores.iter().map(|score| (score.on.clone(), score.metric.clone(), score.value));
@@ -159,6 +186,7 @@ impl Manifest {
             finished: utc(SystemTime::now()),
             case: case.to_owned(),
             input,
+            series: scan.dicom.as_ref().map(|series| series.series_uid().to_owned()),
             grid: Grid::of(scan.volume.geometry()),
             liver: None,
             labels: None,
@@ -194,6 +222,16 @@ impl Manifest {
         }
         self.peak_memory_bytes = self.peak_memory_bytes.max(peak_memory());
         self
+    }
+
+    /// The series of a DICOM study that was read, if it was one.
+    pub(crate) fn series(&self) -> Option<&str> {
+        self.series.as_deref()
+    }
+
+    /// Name and version of the model, if one ran.
+    pub(crate) fn model_name(&self) -> Option<(&str, &str)> {
+        self.model.as_ref().map(|model| (model.name.as_str(), model.version.as_str()))
     }
 
     /// Name of the case.

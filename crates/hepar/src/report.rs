@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{Labels, Scan, read_labels, read_scan};
+use hepar_formats::{Labels, Scan, ScanOptions, read_labels, read_scan_with};
 use hepar_pipeline::{Findings, LastStage, check_same_grid, describe};
 use hepar_volume::{Geometry, Reorientation, Volume};
 
 use crate::cases::case_name;
-use crate::error::{Error, ErrorKind, sentence};
-use crate::hash::sha256_of_file;
+use crate::error::{Error, sentence};
 use crate::manifest::{InputFile, MANIFEST_FILE, Manifest};
-use crate::output::{Contents, LABELS_FILE, ResultCase, ResultFolder};
+use crate::output::{Contents, LABELS_FILE, Product, Products, ResultCase, ResultFolder};
 use crate::watch::Listener;
 
 /// A result whose tables, pictures and report are to be made again.
@@ -91,12 +90,12 @@ impl Remake {
     pub fn run(self, listener: &dyn Listener) -> Result<Findings, Error> {
         let started = Instant::now();
         let labels = self.folder.path().join(LABELS_FILE);
-        let (scan, volume) = read(&self.scan, &labels, listener)?;
         let mut manifest = self.manifest;
-        if hash(&self.scan)? != manifest.input_sha256() {
+        let (scan, volume) = read(&self.scan, manifest.series(), &labels, listener)?;
+        if InputFile::of_scan(&self.scan, &scan)?.sha256 != manifest.input_sha256() {
             tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
         }
-        if manifest.files().get(LABELS_FILE) != Some(&hash(&labels)?) {
+        if manifest.files().get(LABELS_FILE) != Some(&InputFile::of(&labels)?.sha256) {
             tell(
                 &mut manifest,
                 listener,
@@ -116,9 +115,10 @@ impl LabelledScan {
     /// As [`Remake::run`].
     pub fn run(&self, folder: &ResultFolder, listener: &dyn Listener) -> Result<Findings, Error> {
         let started = Instant::now();
-        let (scan, labels) = read(&self.scan, &self.labels, listener)?;
+        let (scan, labels) = read(&self.scan, None, &self.labels, listener)?;
         let name = case_name(&self.scan);
-        let manifest = Manifest::of_labels(&name, input(&self.scan)?, &scan, input(&self.labels)?);
+        let manifest =
+            Manifest::of_labels(&name, InputFile::of_scan(&self.scan, &scan)?, &scan, InputFile::of(&self.labels)?);
         write(folder, Case { name, scan, labels, manifest, last: LastStage::Tumour, started }, listener)
     }
 }
@@ -143,14 +143,23 @@ fn write(folder: &ResultFolder, case: Case, listener: &dyn Listener) -> Result<F
     })?;
     findings.cautions.iter().for_each(|caution| listener.warn(&format_args!("{name}: {caution}")));
     let (scan, labels) = (&scan, &labels);
-    folder.write_result(ResultCase { name: &name, scan, labels, findings: &findings, manifest, started }, listener)?;
+    // Of labels that are there already; a result that is made again keeps what else was made of them.
+    let products = Products { files: Some(vec![Product::Labels]), ..Products::default() };
+    let case = ResultCase { name: &name, scan, labels, findings: &findings, products, manifest, started };
+    folder.write_result(case, listener)?;
     Ok(findings)
 }
 
-/// Reads a scan and labels on its grid, which may be stored in another order of axes.
-fn read(scan: &Path, labels: &Path, listener: &dyn Listener) -> Result<(Scan, Volume<u8>), Error> {
+/// Reads a scan, of a DICOM study the given series, and labels on its grid, which may be stored in another order of axes.
+fn read(
+    scan: &Path,
+    series: Option<&str>,
+    labels: &Path,
+    listener: &dyn Listener,
+) -> Result<(Scan, Volume<u8>), Error> {
     listener.doing(&format!("reading {}", scan.display()));
-    let read = read_scan(scan)?;
+    let options = ScanOptions { series: series.map(str::to_owned), ..ScanOptions::default() };
+    let read = read_scan_with(scan, &options)?;
     let Labels { volume, warnings, .. } = read_labels(labels)?;
     for (path, warning) in read.warnings.iter().map(|w| (scan, w)).chain(warnings.iter().map(|w| (labels, w))) {
         listener.warn(&format_args!("{}: {warning}", path.display()));
@@ -177,12 +186,4 @@ fn stored_as(grid: &Geometry, labels: Volume<u8>) -> Volume<u8> {
 fn tell(manifest: &mut Manifest, listener: &dyn Listener, warning: &str) {
     listener.warn(&format_args!("{}: {warning}", manifest.case()));
     manifest.warn(warning.to_owned());
-}
-
-fn input(path: &Path) -> Result<InputFile, Error> {
-    Ok(InputFile { path: path.display().to_string(), sha256: hash(path)? })
-}
-
-fn hash(path: &Path) -> Result<String, Error> {
-    Ok(sha256_of_file(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?)
 }

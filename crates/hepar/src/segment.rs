@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{Scan, read_labels, read_scan};
+use hepar_formats::{Scan, ScanOptions, read_labels_like, read_scan_with};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::Engine;
 use hepar_pipeline::{Findings, LastStage, Pipeline, Request, Segmentation};
@@ -12,8 +12,8 @@ use hepar_volume::{Geometry, Reorientation, Volume};
 use crate::cases::case_name;
 use crate::engine::EngineChoice;
 use crate::error::{Error, ErrorKind};
-use crate::hash::sha256_of_file;
 use crate::manifest::{InputFile, ModelIdentity};
+use crate::output::Products;
 use crate::watch::Listener;
 
 /// A model with its networks ready: segments one scan after the other.
@@ -30,6 +30,10 @@ pub struct Options {
     pub last: LastStage,
     /// File of the liver (label ≥ 1) if it is known already, on the scan's grid in any order of its axes.
     pub liver: Option<PathBuf>,
+    /// How the scan is read: which DICOM series, and whether it is mended.
+    pub scan: ScanOptions,
+    /// What is written of it.
+    pub products: Products,
 }
 
 /// A scan with its labels and where they come from.
@@ -51,6 +55,8 @@ pub struct SegmentedCase {
     pub model: ModelIdentity,
     /// What ran the networks: engine and device.
     pub engine: String,
+    /// What is written of it.
+    pub products: Products,
     /// Wall time of reading the files, in seconds.
     pub read_seconds: f64,
     /// When the work began.
@@ -58,9 +64,9 @@ pub struct SegmentedCase {
 }
 
 impl Default for Options {
-    /// All stages, no given liver.
+    /// All stages, no given liver, what is usual of the scan's format.
     fn default() -> Self {
-        Self { last: LastStage::Tumour, liver: None }
+        Self { last: LastStage::Tumour, liver: None, scan: ScanOptions::default(), products: Products::default() }
     }
 }
 
@@ -98,17 +104,15 @@ impl Segmenter {
         let started = Instant::now();
         let name = case_name(input);
         listener.doing(&format!("reading {name}"));
-        let scan = read_scan(input)?;
+        let scan = read_scan_with(input, &options.scan)?;
+        options.products.check(input, scan.dicom.is_some())?;
         scan.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", input.display())));
         let given = match &options.liver {
             Some(path) => Some(read_liver(path, scan.volume.geometry(), listener)?),
             None => None,
         };
-        let hashed = |path: &Path| {
-            let sha256 = sha256_of_file(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
-            Ok::<_, Error>(InputFile { path: path.display().to_string(), sha256 })
-        };
-        let (file, liver) = (hashed(input)?, options.liver.as_deref().map(hashed).transpose()?);
+        let liver = options.liver.as_deref().map(InputFile::of).transpose()?;
+        let file = InputFile::of_scan(input, &scan)?;
         let read_seconds = started.elapsed().as_secs_f64();
         let request = Request { last: options.last, liver: given.as_ref() };
         let segmentation = self
@@ -126,6 +130,7 @@ impl Segmenter {
             last: options.last,
             model: self.model.clone(),
             engine: self.engine.clone(),
+            products: options.products.clone(),
             read_seconds,
             started,
         })
@@ -141,7 +146,7 @@ impl SegmentedCase {
 
 /// Reads the liver of a scan and stores it in the order of the scan's axes.
 fn read_liver(path: &Path, scan: &Geometry, listener: &dyn Listener) -> Result<Volume<u8>, Error> {
-    let labels = read_labels(path)?;
+    let labels = read_labels_like(path, scan)?;
     labels.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", path.display())));
     let canonical = Reorientation::to_canonical(labels.volume.geometry()).apply_into(labels.volume);
     Ok(Reorientation::to_canonical(scan).inverse().apply_into(canonical))

@@ -5,8 +5,7 @@ pub(crate) mod forms;
 mod header;
 mod pair;
 mod read;
-mod voxels;
 mod write;
 
-pub(crate) use read::{inspect, read_labels, read_labels_truncated, read_scan};
+pub(crate) use read::{inspect, read_labels, read_scan};
 pub(crate) use write::{write_labels, write_scan};

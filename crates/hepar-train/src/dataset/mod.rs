@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub use patient::PatientId;
 pub(crate) use slices::{calibrations, read_slices};
 
+use hepar_formats::is_patient_folder;
+
 use crate::error::DataError;
 use naming::Found;
 
@@ -54,8 +56,8 @@ pub enum Source {
 /// Finds the cases in folders and the folders below them, in order of their names.
 ///
 /// Looked for are `volume-N.nii[.gz]` beside `segmentation-N.nii[.gz]` (LiTS), `imagesTr/liver_N.nii.gz` with
-/// `labelsTr/liver_N.nii.gz` (Medical Segmentation Decathlon), `X_ct.nii.gz` beside `X_label.nii.gz`, and `X.npz`
-/// beside `X.csv` (single slices). Folders named `fixtures` are left out.
+/// `labelsTr/liver_N.nii.gz` (Medical Segmentation Decathlon), `X_ct.nii.gz` beside `X_label.nii.gz`, folders with
+/// `PATIENT_DICOM` and `MASKS_DICOM` (3D-IRCADb), and `X.npz` beside `X.csv` (single slices). Folders named `fixtures` are left out.
 ///
 /// # Errors
 /// When a folder cannot be read, a scan has no labels, two cases have the same name, or there are no cases at all.
@@ -80,7 +82,7 @@ pub fn discover(folders: &[PathBuf]) -> Result<Vec<Case>, DataError> {
     }
 }
 
-/// The files in a folder and the folders below it; none when a part of its path is the test folder.
+/// The files in a folder and the folders below it, of which a patient of 3D-IRCADb counts as a file; none when a part of its path is the test folder.
 fn files_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, DataError> {
     if folder.components().any(|part| part.as_os_str() == TEST_FOLDER) {
         return Ok(Vec::new());
@@ -90,7 +92,9 @@ fn files_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, DataError> {
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.is_dir() {
-            if depth > 0 {
+            if is_patient_folder(&path) {
+                files.push(path);
+            } else if depth > 0 {
                 files.extend(files_below(&path, depth - 1)?);
             }
         } else {
@@ -102,6 +106,12 @@ fn files_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, DataError> {
 
 /// The cases that a file brings: one for a scan, one for each volume of a file of slices, none for anything else.
 fn cases_of(file: &Path) -> Result<Vec<Case>, DataError> {
+    if file.is_dir() {
+        // A patient of 3D-IRCADb: scan and masks are in the folder.
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let source = Source::Volume { image: file.to_owned(), labels: file.to_owned() };
+        return Ok(vec![Case { patient: PatientId::of(&name), name, source }]);
+    }
     match naming::recognise(file) {
         Some(Found::Scan { name, labels }) => {
             if !labels.exists() {
@@ -152,11 +162,15 @@ mod tests {
             "fixtures/x_ct.nii.gz",
             "fixtures/x_label.nii.gz",
             "msd/imagesTr/._liver_7.nii.gz",
+            "3Dircadb1/3Dircadb1.7/PATIENT_DICOM/image_0",
+            "3Dircadb1/3Dircadb1.7/MASKS_DICOM/liver/image_0",
         ];
         touch(root.path(), &files);
-        assert_eq!(names(root.path()), ["lits/lits011", "liver_7", "sparse/lits011", "volume-3"]);
+        let found = ["3Dircadb1.7", "lits/lits011", "liver_7", "sparse/lits011", "volume-3"];
+        assert_eq!(names(root.path()), found);
+        assert_eq!(discover(&[root.path().to_owned()]).unwrap()[0].patient, PatientId::lits(34));
         let twice = [root.path().to_owned(), root.path().join("lits")];
-        assert_eq!(discover(&twice).unwrap().len(), 4);
+        assert_eq!(discover(&twice).unwrap().len(), 5);
         assert!(discover(&[root.path().join("fixtures")]).is_err());
     }
 

@@ -1,17 +1,21 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hepar::exit;
 use hepar::info::{Info, LabelCount, Voxels};
+use hepar::{ScanOptions, exit};
+use hepar_formats::{HeaderInfo, NiftiPosition, SeriesInfo, Verdict};
 use serde_json::{Value, json};
 
 use super::{Failure, print, text, warn_of};
 
-/// What is this file: geometry, intensities, whether it looks like a CT
+/// What is this file or folder: geometry, intensities, whether it looks like a CT; of DICOM which series is taken, and why
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A NIfTI file
+    /// An image, or a folder or zip archive with DICOM files
     path: PathBuf,
+    /// UID or number of the DICOM series to describe [default: the one that would be segmented]
+    #[arg(long, value_name = "UID")]
+    series: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -19,10 +23,13 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
-        let info = Info::of(&self.path)?;
+        let info = Info::of(&self.path, &ScanOptions { series: self.series, strict: false })?;
         if self.json {
             print(format_args!("{:#}\n", as_json(&self.path.display().to_string(), &info)))?;
         } else {
+            if !info.series.is_empty() {
+                print(series_table(&info.series))?;
+            }
             print(text::aligned(&lines(&info)))?;
             info.warnings().iter().for_each(|warning| warn_of(format_args!("warning: {warning}")));
         }
@@ -33,9 +40,62 @@ impl Arguments {
     }
 }
 
+/// The series of a study, each with what becomes of it.
+fn series_table(series: &[SeriesInfo]) -> String {
+    let row = |info: &SeriesInfo| {
+        let matrix = info.matrix.map_or(String::new(), |[rows, columns]| format!("{columns} × {rows}"));
+        let (taken, reason) = verdict(info);
+        let part = info.part.as_ref().map(|part| format!(", {part}")).unwrap_or_default();
+        [
+            info.number.map_or_else(|| "–".to_owned(), |number| number.to_string()),
+            info.modality.clone(),
+            format!("{}{part}", info.description),
+            info.slices.to_string(),
+            matrix,
+            format!("{:.0}", info.extent),
+            info.orientation.clone().unwrap_or_default(),
+            format!("{taken}: {reason}"),
+            info.uid.clone(),
+        ]
+    };
+    let header = ["series", "", "description", "slices", "matrix", "mm", "axes", "segmented", "UID"];
+    text::table(header, series.iter().map(row))
+}
+
+fn verdict(info: &SeriesInfo) -> (&'static str, &str) {
+    match &info.verdict {
+        Verdict::Chosen(reason) => ("yes", reason),
+        Verdict::NotChosen(reason) => ("no", reason),
+        Verdict::Unusable(reason) => ("cannot be", reason),
+    }
+}
+
+fn series_as_json(info: &SeriesInfo) -> Value {
+    let (taken, reason) = verdict(info);
+    json!({
+        "uid": info.uid,
+        "number": info.number,
+        "description": info.description,
+        "part": info.part,
+        "modality": info.modality,
+        "slices": info.slices,
+        "matrix_rows_columns": info.matrix,
+        "extent_mm": info.extent,
+        "orientation": info.orientation,
+        "segmented": taken,
+        "reason": reason,
+    })
+}
+
 fn lines(info: &Info) -> Vec<(&'static str, String)> {
-    let header = &info.header;
-    let flags = [(header.compressed, ", gzip"), (header.pair, ", in two files")];
+    let mut lines = info.header.as_ref().map(header_lines).unwrap_or_default();
+    lines.extend(voxel_lines(info));
+    lines
+}
+
+fn header_lines(header: &HeaderInfo) -> Vec<(&'static str, String)> {
+    let compressed = if header.format.starts_with("NIfTI") { ", gzip" } else { ", compressed" };
+    let flags = [(header.compressed, compressed), (header.pair, ", in two files")];
     let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, text)| *text).collect();
     let [k, j, i] = header.geometry.spacing();
     let [nk, nj, ni] = header.geometry.shape();
@@ -51,14 +111,18 @@ fn lines(info: &Info) -> Vec<(&'static str, String)> {
         ("spacing", format!("{i:.4} × {j:.4} × {k:.4} mm")),
         ("extent", format!("{} mm", extent.map(|mm| format!("{mm:.0}")).join(" × "))),
         ("orientation", header.orientation.clone()),
-        (
-            "position from",
-            format!("{} (sform code {}, qform code {})", header.affine_source, header.sform_code, header.qform_code),
-        ),
     ];
+    lines.extend(header.position.map(|NiftiPosition { source, sform_code, qform_code }| {
+        ("position from", format!("{source} (sform code {sform_code}, qform code {qform_code})"))
+    }));
     if !header.description.is_empty() {
         lines.push(("description", header.description.clone()));
     }
+    lines
+}
+
+fn voxel_lines(info: &Info) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
     match &info.voxels {
         Ok(Voxels::Intensities { min, max, hounsfield }) => {
             lines.push(("intensities", format!("{min} to {max}")));
@@ -86,8 +150,6 @@ fn joined(dims: &[u64]) -> String {
 }
 
 fn as_json(path: &str, info: &Info) -> Value {
-    let header = &info.header;
-    let [k, j, i] = header.geometry.spacing();
     let voxels = match &info.voxels {
         Ok(Voxels::Intensities { min, max, hounsfield }) => {
             json!({ "kind": "intensities", "min": min, "max": max, "looks_like_ct": hounsfield })
@@ -98,9 +160,22 @@ fn as_json(path: &str, info: &Info) -> Value {
         }
         Err(error) => json!({ "kind": "unusable", "problem": format!("failed to {}", hepar::sentence(error)) }),
     };
+    let mut json = json!({ "schema": 1, "path": path });
+    let Value::Object(object) = &mut json else { return json };
+    if let Some(Value::Object(header)) = info.header.as_ref().map(header_as_json) {
+        object.extend(header);
+    }
+    if !info.series.is_empty() {
+        object.insert("series".to_owned(), info.series.iter().map(series_as_json).collect());
+    }
+    object.insert("voxels".to_owned(), voxels);
+    object.insert("warnings".to_owned(), info.warnings().iter().map(ToString::to_string).collect());
+    json
+}
+
+fn header_as_json(header: &HeaderInfo) -> Value {
+    let [k, j, i] = header.geometry.spacing();
     json!({
-        "schema": 1,
-        "path": path,
         "format": header.format,
         "compressed": header.compressed,
         "pair": header.pair,
@@ -111,11 +186,9 @@ fn as_json(path: &str, info: &Info) -> Value {
         "spacing_ijk_mm": [i, j, k],
         "orientation": header.orientation,
         "affine_ras_mm": header.geometry.affine(),
-        "affine_source": header.affine_source.to_string(),
-        "sform_code": header.sform_code,
-        "qform_code": header.qform_code,
+        "affine_source": header.position.map(|position| position.source.to_string()),
+        "sform_code": header.position.map(|position| position.sform_code),
+        "qform_code": header.position.map(|position| position.qform_code),
         "description": header.description,
-        "voxels": voxels,
-        "warnings": info.warnings().iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }

@@ -1,6 +1,7 @@
 //! What was typed, and the job that it asks for.
 
 mod contents;
+mod convert;
 mod data;
 mod demo;
 mod engine;
@@ -27,6 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   hepar demo                            try it on a synthetic scan
   hepar segment ct.nii.gz               result in ./ct-hepar/
+  hepar segment STUDY                   the same of a DICOM folder or zip archive
   hepar segment scans/*.nii.gz -o out   a folder for each, and out/cohort.html
   hepar evaluate ct-hepar truth.nii.gz
 
@@ -51,6 +53,7 @@ enum Command {
     Demo(demo::Arguments),
     Info(info::Arguments),
     Report(report::Arguments),
+    Convert(convert::Arguments),
     Evaluate(Box<evaluate::Arguments>),
     Experiment(experiment::Arguments),
     Phantom(phantom::Arguments),
@@ -77,6 +80,7 @@ impl Cli {
             Command::Demo(arguments) => arguments.run(),
             Command::Info(arguments) => arguments.run(),
             Command::Report(arguments) => arguments.run(),
+            Command::Convert(arguments) => arguments.run(),
             Command::Evaluate(arguments) => arguments.run(),
             Command::Experiment(arguments) => arguments.run(),
             Command::Phantom(arguments) => arguments.run(),

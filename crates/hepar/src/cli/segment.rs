@@ -3,9 +3,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use hepar::cases::scans_in;
 use hepar::cohort::{Cohort, PlannedCase};
-use hepar::output::Contents;
+use hepar::output::{Contents, Product, Products};
 use hepar::watch::Terminal;
-use hepar::{Error, Findings, LastStage, Options, Segmenter, exit, open_model, sentence};
+use hepar::{Error, Findings, LastStage, Options, ScanOptions, Segmenter, exit, open_model, sentence};
+use hepar_formats::{SegmentationType, SegmentsBy};
 
 use super::contents::ContentsArguments;
 use super::engine::EngineArguments;
@@ -19,6 +20,7 @@ Examples:
   hepar segment scans/ -o out                      the same for all NIfTI images in a folder
   hepar segment ct.nii.gz --pictures all --mesh glb
   hepar segment ct.nii.gz --liver liver.nii.gz     look for tumours in a liver that is known
+  hepar segment STUDY --write labels,seg,sr        a DICOM folder, file or zip archive, and DICOM back
 
 A result holds labels.nii.gz (0 background, 1 liver, 2 tumour, on the scan's grid), report.html to
 look at, lesions.csv, result.json, preview.png and manifest.json. Files that hepar did not write are
@@ -28,10 +30,10 @@ never overwritten.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// CT scans in Hounsfield units: NIfTI, .nii or .nii.gz, or folders of them
+    /// CT scans in Hounsfield units: NIfTI, NRRD, MetaImage, a DICOM folder, file or zip archive, or a folder of images
     #[arg(required = true, value_name = "CT")]
     inputs: Vec<PathBuf>,
-    /// Folder for the result, or a .nii.gz file for labels alone [default: ./CASE-hepar, or ./cohort-hepar for several]
+    /// Folder for the result, or a .nii.gz, .nrrd or .mha file for labels alone [default: ./CASE-hepar, or ./cohort-hepar for several]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Folder of the model [default: the one in the program]
@@ -47,6 +49,21 @@ pub struct Arguments {
     liver: Option<PathBuf>,
     #[command(flatten)]
     contents: ContentsArguments,
+    /// UID or number of the DICOM series [default: chosen by rules; hepar info shows them]
+    #[arg(long, value_name = "UID")]
+    series: Option<String>,
+    /// Refuse a DICOM series in which anything would have to be mended: missing or repeated slices, a tilted gantry
+    #[arg(long)]
+    strict: bool,
+    /// What to write [default: labels; labels,seg for DICOM]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT,…")]
+    write: Option<Vec<Write>>,
+    /// Store the DICOM segmentation as a label map, which not every program reads yet
+    #[arg(long)]
+    labelmap: bool,
+    /// A segment for each lesion in DICOM objects
+    #[arg(long)]
+    split_lesions: bool,
     /// Replace results that hepar wrote
     #[arg(long)]
     force: bool,
@@ -61,6 +78,32 @@ enum Stages {
     Liver,
     /// Liver and tumours
     All,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Write {
+    /// labels.nii.gz
+    Labels,
+    /// seg.dcm: DICOM segmentation
+    Seg,
+    /// rtstruct.dcm: DICOM RT structure set
+    Rtstruct,
+    /// sr.dcm: DICOM structured report of the measurements
+    Sr,
+    /// labels.seg.nrrd: for 3D Slicer
+    Nrrd,
+}
+
+impl From<Write> for Product {
+    fn from(write: Write) -> Self {
+        match write {
+            Write::Labels => Self::Labels,
+            Write::Seg => Self::Segmentation,
+            Write::Rtstruct => Self::StructureSet,
+            Write::Sr => Self::Report,
+            Write::Nrrd => Self::Nrrd,
+        }
+    }
 }
 
 impl Arguments {
@@ -98,7 +141,16 @@ impl Arguments {
         if self.liver.is_some() && last == LastStage::Liver {
             return Err(Failure::usage("use --liver with --stages liver: nothing would be left to do"));
         }
-        Ok(Options { last, liver: self.liver.clone() })
+        if self.series.is_some() && self.inputs.len() > 1 {
+            return Err(Failure::usage("use --series for several scans: it is of one"));
+        }
+        let products = Products {
+            files: self.write.as_ref().map(|files| files.iter().map(|file| Product::from(*file)).collect()),
+            stored: if self.labelmap { SegmentationType::LabelMap } else { SegmentationType::Binary },
+            by: if self.split_lesions { SegmentsBy::Lesion } else { SegmentsBy::Label },
+        };
+        let scan = ScanOptions { series: self.series.clone(), strict: self.strict };
+        Ok(Options { last, liver: self.liver.clone(), scan, products })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hepar_formats::{Labels, read_labels, read_labels_truncated};
+use hepar_formats::{Labels, labels_need_grid, read_labels, read_labels_like, read_labels_truncated};
 use hepar_metrics::Figure;
 use hepar_metrics::protocol::hepar::Hepar;
 use hepar_metrics::protocol::lits2017::Lits2017;
@@ -44,10 +44,10 @@ impl CaseScores {
     }
 
     fn by_hepar(pair: &Pair, options: &Options) -> Result<Self, EvaluateError> {
-        let (prediction, reference) = rayon::join(
-            || mapped(&pair.prediction, read_labels, options.prediction_map.as_ref()),
-            || mapped(&pair.reference, read_labels, options.reference_map.as_ref()),
-        );
+        let (prediction, reference) = read_pair(pair);
+        let prediction =
+            prediction.and_then(|labels| mapped(&pair.prediction, labels, options.prediction_map.as_ref()));
+        let reference = reference.and_then(|labels| mapped(&pair.reference, labels, options.reference_map.as_ref()));
         let of_grid = |difference| EvaluateError::Grid {
             prediction: pair.prediction.clone(),
             reference: pair.reference.clone(),
@@ -77,13 +77,29 @@ impl CaseScores {
     }
 }
 
-/// Reads labels and gives them their meaning.
-fn mapped(
-    path: &Path,
-    read: fn(&Path) -> Result<Labels, hepar_formats::ReadError>,
-    map: Option<&LabelMap>,
-) -> Result<Labels, EvaluateError> {
-    let mut labels = read(path)?;
+/// Reads both; DICOM objects, which have no grid of their own, are put on that of the other.
+fn read_pair(pair: &Pair) -> (Result<Labels, EvaluateError>, Result<Labels, EvaluateError>) {
+    let read = |path: &Path| read_labels(path).map_err(EvaluateError::from);
+    let on_grid_of = |path: &Path, other: &Result<Labels, EvaluateError>| match other {
+        Ok(other) => read_labels_like(path, other.volume.geometry()).map_err(EvaluateError::from),
+        Err(_) => read(path),
+    };
+    match (labels_need_grid(&pair.prediction), labels_need_grid(&pair.reference)) {
+        (false, false) => rayon::join(|| read(&pair.prediction), || read(&pair.reference)),
+        (true, false) => {
+            let reference = read(&pair.reference);
+            (on_grid_of(&pair.prediction, &reference), reference)
+        }
+        (_, true) => {
+            let prediction = read(&pair.prediction);
+            let reference = on_grid_of(&pair.reference, &prediction);
+            (prediction, reference)
+        }
+    }
+}
+
+/// Gives labels their meaning.
+fn mapped(path: &Path, mut labels: Labels, map: Option<&LabelMap>) -> Result<Labels, EvaluateError> {
     let unknown = |(label, voxels)| EvaluateError::Label { path: path.to_owned(), label, voxels };
     map.copied().unwrap_or_default().apply(&mut labels.volume).map_err(unknown)?;
     Ok(labels)
@@ -91,9 +107,10 @@ fn mapped(
 
 /// Reads labels as the challenge's scorer does, which takes every label of 1 and above for the liver.
 fn truncated(path: &Path, map: Option<&LabelMap>) -> Result<Labels, EvaluateError> {
+    let labels = read_labels_truncated(path)?;
     match map {
-        Some(_) => mapped(path, read_labels_truncated, map),
-        None => Ok(read_labels_truncated(path)?),
+        Some(_) => mapped(path, labels, map),
+        None => Ok(labels),
     }
 }
 

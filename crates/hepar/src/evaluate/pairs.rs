@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use hepar_formats::is_patient_folder;
+
 use crate::cases::{case_name, names_an_image};
 use crate::evaluate::EvaluateError;
 use crate::output::LABELS_FILE;
@@ -65,7 +67,7 @@ impl fmt::Display for Unpaired {
 
 /// Pairs two files, or the label volumes of two folders by case.
 ///
-/// A folder with `labels.nii.gz` counts as that file. In other folders, the cases are the images but for scans (names
+/// A folder with `labels.nii.gz` counts as that file, and a patient of 3D-IRCADb as a file. In other folders, the cases are the images but for scans (names
 /// that end in `_ct` or begin with `volume-` where other images do not), and the folders with `labels.nii.gz`. Two
 /// belong together when their names are equal but for `.nii`, `.nii.gz`, and a `_label`, `_seg`, `_ct`, `-hepar`,
 /// `segmentation-`, `volume-` or the like.
@@ -75,7 +77,8 @@ impl fmt::Display for Unpaired {
 /// none with the other.
 pub fn pair(prediction: &Path, reference: &Path) -> Result<Pairing, EvaluateError> {
     let (predicted, truth) = (result_file(prediction), result_file(reference));
-    match (predicted.is_dir(), truth.is_dir()) {
+    let is_folder_of_cases = |path: &Path| path.is_dir() && !is_patient_folder(path);
+    match (is_folder_of_cases(&predicted), is_folder_of_cases(&truth)) {
         (false, false) => {
             let pair = Pair { case: case_of(prediction), prediction: predicted, reference: truth };
             Ok(Pairing { pairs: vec![pair], unpaired: Vec::new(), single: true })
@@ -109,7 +112,8 @@ fn cases(folder: &Path) -> Result<BTreeMap<String, PathBuf>, EvaluateError> {
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let file = result_file(&path);
-        if (file != path) || (names_an_image(&path) && path.is_file()) {
+        let is_image = names_an_image(&path) && path.is_file();
+        if (file != path) || is_image || is_patient_folder(&path) {
             files.push((path, file));
         }
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{Scan, write_labels};
+use hepar_formats::Scan;
 use hepar_pipeline::Findings;
 use hepar_report::page::Identity;
 use hepar_volume::Volume;
@@ -20,16 +20,22 @@ use crate::output::contents::{
     REPORT_FILE, RESULT_FILE,
 };
 use crate::output::files::make_files;
-use crate::output::{OutputError, OutputErrorKind, check_writable, make_parent, nearest_folder};
+use crate::output::{
+    OutputError, OutputErrorKind, Product, Products, check_writable, make_parent, nearest_folder, provenance,
+};
 use crate::segment::SegmentedCase;
 use crate::watch::{Listener, go_on};
 
-/// Files that a result may have, beside those in [`FOLDERS`]; the manifest is the last to appear.
-const FILES: [&str; 8] =
-    [LABELS_FILE, LESIONS_FILE, RESULT_FILE, PREVIEW_FILE, MONTAGE_FILE, REPORT_FILE, MESH_FILE, MANIFEST_FILE];
+/// Files that a result may have, beside its [`Product`]s and those in [`FOLDERS`]; the manifest is the last to appear.
+const FILES: [&str; 7] = [LESIONS_FILE, RESULT_FILE, PREVIEW_FILE, MONTAGE_FILE, REPORT_FILE, MESH_FILE, MANIFEST_FILE];
 
 /// Folders in which a result may have files.
 const FOLDERS: [&str; 2] = [LESIONS_FOLDER, MESH_FOLDER];
+
+/// All files that a result may have outside of these folders.
+fn all_files() -> impl Iterator<Item = &'static str> {
+    Product::ALL.map(Product::file).into_iter().chain(FILES)
+}
 
 /// A folder that may hold the result of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +66,8 @@ pub(crate) struct ResultCase<'a> {
     pub(crate) labels: &'a Volume<u8>,
     /// What they say.
     pub(crate) findings: &'a Findings,
+    /// What is written of them.
+    pub(crate) products: Products,
     /// How they came about.
     pub(crate) manifest: Manifest,
     /// When the work began.
@@ -74,6 +82,7 @@ impl<'a> ResultCase<'a> {
             scan: &case.scan,
             labels: &case.segmentation.labels,
             findings: case.findings(),
+            products: case.products.clone(),
             manifest: Manifest::new(case),
             started: case.started,
         }
@@ -144,12 +153,10 @@ impl ResultFolder {
         go_on(listener)?;
         if self.overwrite == Overwrite::AllButLabels {
             hashes.insert(LABELS_FILE.to_owned(), self.hash(&self.path, LABELS_FILE)?);
-        } else {
-            listener.doing("writing labels");
-            write_labels(&staging.path().join(LABELS_FILE), case.labels, &case.scan.grid)
-                .map_err(|error| OutputError::image(&self.path.join(LABELS_FILE), &error))?;
-            hashes.insert(LABELS_FILE.to_owned(), self.hash(staging.path(), LABELS_FILE)?);
         }
+        listener.doing("writing labels");
+        self.stage_products(&staging, &case, &mut hashes)?;
+        go_on(listener)?;
         listener.doing("writing the report");
         let identity = case.identity(self.contents);
         make_files(&case, self.contents, identity.as_ref(), &mut |(name, made)| {
@@ -165,6 +172,34 @@ impl ResultFolder {
         self.stage(&staging, MANIFEST_FILE, manifest.to_json().as_bytes())?;
         go_on(listener)?;
         Ok(self.take(staging, manifest.files())?)
+    }
+
+    /// Writes the labels, in all formats that are wanted, to the staging folder, and takes note of the files' hashes.
+    ///
+    /// Of a result that is made again the labels stay, and the other files are made of them that were there.
+    fn stage_products(
+        &self,
+        staging: &TempDir,
+        case: &ResultCase<'_>,
+        hashes: &mut BTreeMap<String, String>,
+    ) -> Result<(), OutputError> {
+        let others = || {
+            let are_there = |product: &Product| self.path.join(product.file()).exists();
+            Product::ALL.into_iter().filter(|product| *product != Product::Labels && are_there(product)).collect()
+        };
+        let products = match self.overwrite {
+            Overwrite::AllButLabels => Products { files: Some(others()), ..case.products.clone() },
+            Overwrite::Never | Overwrite::Unchanged => case.products.clone(),
+        };
+        let (name, version) = case.manifest.model_name().unwrap_or(("labels", "from elsewhere"));
+        let made = provenance(name, version);
+        products.write(case.scan, case.labels, case.findings, &made, staging.path()).map_err(|error| {
+            OutputError::image(&self.path.join(error.path().file_name().unwrap_or_default()), &error)
+        })?;
+        for name in Product::ALL.map(Product::file).into_iter().filter(|name| staging.path().join(name).exists()) {
+            hashes.insert(name.to_owned(), self.hash(staging.path(), name)?);
+        }
+        Ok(())
     }
 
     /// Writes a file to the staging folder; an error names its final place.
@@ -210,7 +245,7 @@ impl ResultFolder {
     /// Names of the files that are there and could be of a result.
     fn existing_files(&self) -> Vec<String> {
         let mut names: Vec<String> =
-            FILES.into_iter().filter(|name| self.path.join(name).exists()).map(str::to_owned).collect();
+            all_files().filter(|name| self.path.join(name).exists()).map(str::to_owned).collect();
         for folder in FOLDERS {
             // What cannot be listed holds nothing that would be overwritten.
             let entries = fs::read_dir(self.path.join(folder)).into_iter().flatten().flatten();

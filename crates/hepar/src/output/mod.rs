@@ -7,6 +7,7 @@ mod contents;
 mod file;
 mod files;
 mod folder;
+mod products;
 
 use std::fs;
 use std::io;
@@ -25,6 +26,8 @@ pub use contents::{
 pub use file::{ImageFile, plan_new_file, write_file};
 pub(crate) use folder::ResultCase;
 pub use folder::ResultFolder;
+pub(crate) use products::provenance;
+pub use products::{Product, Products};
 
 /// A result cannot be written: where; the source says why.
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 mod browser;
 mod demo;
 mod determinism;
+mod dicom;
 mod engine;
 mod errors;
 mod evaluate;

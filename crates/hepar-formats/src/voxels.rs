@@ -1,10 +1,20 @@
 use crate::datatype::{ByteOrder, Datatype};
 use crate::error::ReadErrorKind;
-use crate::nifti::header::Header;
 use crate::source::Source;
 
 /// Voxels that are converted at once: small enough to stay in the cache.
 const CHUNK: usize = 1 << 14;
+
+/// How the voxels of an image are stored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Layout {
+    pub(crate) datatype: Datatype,
+    pub(crate) order: ByteOrder,
+    /// Slope and intercept; (1, 0) when there is none.
+    pub(crate) scaling: (f64, f64),
+    /// First byte of the voxels.
+    pub(crate) offset: u64,
+}
 
 /// The intensities of an image, slope and intercept applied, a small piece at a time in the order of the file.
 pub(crate) struct Voxels {
@@ -20,14 +30,14 @@ pub(crate) struct Voxels {
 
 impl Voxels {
     /// Goes to the first voxel of an image of `shape`, `[k, j, i]`, once it is sure that the file can hold it.
-    pub(crate) fn new(header: &Header, shape: [u64; 3], mut source: Source) -> Result<Self, ReadErrorKind> {
-        let width = header.datatype.bytes().ok_or(ReadErrorKind::UnsupportedType(header.datatype))?;
-        let scaling = Some(header.scaling()?).filter(|scaling| *scaling != (1.0, 0.0));
-        let offset = header.voxel_offset()?;
+    pub(crate) fn new(layout: Layout, shape: [u64; 3], mut source: Source) -> Result<Self, ReadErrorKind> {
+        let Layout { datatype, order, scaling, offset } = layout;
+        let width = datatype.bytes().ok_or(ReadErrorKind::UnsupportedType(datatype))?;
+        let scaling = Some(scaling).filter(|scaling| *scaling != (1.0, 0.0));
         let total = check_size(shape, width as u64, offset, &source)?;
         source.skip_to(offset)?;
         let (bytes, values) = (vec![0; CHUNK * width], Vec::with_capacity(CHUNK));
-        Ok(Self { source, datatype: header.datatype, order: header.order, scaling, total, done: 0, bytes, values })
+        Ok(Self { source, datatype, order, scaling, total, done: 0, bytes, values })
     }
 
     /// Number of voxels of the image.

@@ -1,0 +1,218 @@
+//! All objects of a file, a folder or an archive, and the series that they make.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Read;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use crate::dicom::error::DicomError;
+use crate::dicom::instance::{Frame, Instance};
+use crate::dicom::place::{Place, files_in_archive, files_in_folder};
+use crate::dicom::plane::Plane;
+use crate::dicom::stack::at_one_place;
+use crate::sniff;
+use crate::warning::Warning;
+
+/// What is in a file, a folder or an archive.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    pub(crate) instances: Vec<Instance>,
+    /// By number and UID.
+    pub(crate) series: Vec<Series>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Slices that belong together: one series UID, orientation and matrix, and one acquisition where a series holds
+/// several at the same places.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    /// In the order of their files.
+    pub(crate) slices: Vec<SliceOf>,
+    /// Indices of all instances; of series without slices too.
+    pub(crate) instances: Vec<usize>,
+    /// What tells it from others of the same UID.
+    pub(crate) part: Option<String>,
+    /// Slices that were there twice.
+    pub(crate) copies: usize,
+}
+
+/// A slice: a frame of an instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SliceOf {
+    /// Index of the instance.
+    pub(crate) instance: usize,
+    /// Number of the frame from 0.
+    pub(crate) frame: u32,
+    pub(crate) it: Frame,
+}
+
+impl Catalogue {
+    /// Reads the headers of all objects.
+    ///
+    /// # Errors
+    /// When there is none, or the folder or archive cannot be read, or `path` is a file that is no sound object.
+    pub(crate) fn read(path: &Path) -> Result<Self, DicomError> {
+        if path.is_dir() {
+            return Self::of_places(files_in_folder(path)?);
+        }
+        if is_archive(path)? {
+            return Self::of_places(files_in_archive(path)?);
+        }
+        let place = Place::File(path.to_owned());
+        Ok(Self::of_instances(vec![Instance::read(&place)?], Vec::new()))
+    }
+
+    fn of_places(places: Vec<Place>) -> Result<Self, DicomError> {
+        let files = places.len();
+        let read: Vec<(Place, Result<Instance, DicomError>)> = places
+            .into_par_iter()
+            .map(|place| {
+                let instance = Instance::read(&place);
+                (place, instance)
+            })
+            .collect();
+        let (mut instances, mut damaged) = (Vec::new(), Vec::new());
+        for (place, instance) in read {
+            match instance {
+                Ok(instance) => instances.push(instance),
+                // Pictures, programs and indices of a CD.
+                Err(DicomError::NotDicom) => {}
+                Err(error) => damaged.push(error.of_file(place)),
+            }
+        }
+        if instances.is_empty() {
+            return Err(damaged.into_iter().next().unwrap_or(DicomError::NoFiles { files }));
+        }
+        let warnings = damaged.iter().map(|error| Warning::FileSkipped { problem: error.to_string() }).collect();
+        Ok(Self::of_instances(instances, warnings))
+    }
+
+    fn of_instances(instances: Vec<Instance>, warnings: Vec<Warning>) -> Self {
+        let mut by_uid: BTreeMap<(i64, &str), Vec<usize>> = BTreeMap::new();
+        for (index, instance) in instances.iter().enumerate() {
+            by_uid.entry((instance.number.unwrap_or(i64::MAX), &instance.series_uid)).or_default().push(index);
+        }
+        let series = by_uid.into_values().flat_map(|indices| split(&instances, indices)).collect();
+        Self { instances, series, warnings }
+    }
+
+    /// The first instance of a series.
+    pub(crate) fn first(&self, series: &Series) -> &Instance {
+        &self.instances[series.instances[0]]
+    }
+}
+
+impl Series {
+    /// Planes of all slices.
+    pub(crate) fn planes(&self) -> Vec<Plane> {
+        self.slices.iter().map(|slice| slice.it.plane).collect()
+    }
+
+    /// Rows and columns; `None` without slices.
+    pub(crate) fn matrix(&self, catalogue: &Catalogue) -> Option<[usize; 2]> {
+        let image = catalogue.instances[self.slices.first()?.instance].image.as_ref()?;
+        Some([image.rows, image.columns])
+    }
+}
+
+/// Splits the instances of one UID by orientation and matrix, then by acquisition.
+fn split(instances: &[Instance], indices: Vec<usize>) -> Vec<Series> {
+    let mut groups: Vec<(Shared, Series)> = Vec::new();
+    for index in indices {
+        for (matrix_and_plane, slice) in slices_of(instances, index) {
+            let same = |group: &Shared| match (group, &matrix_and_plane) {
+                (None, None) => true,
+                (Some((matrix, plane)), Some((other, of))) => matrix == other && plane.is_parallel(of),
+                _ => false,
+            };
+            let position = match groups.iter().position(|(group, _)| same(group)) {
+                Some(position) => position,
+                None => {
+                    let empty = Series { slices: Vec::new(), instances: Vec::new(), part: None, copies: 0 };
+                    groups.push((matrix_and_plane, empty));
+                    groups.len() - 1
+                }
+            };
+            let series = &mut groups[position].1;
+            if series.instances.last() != Some(&index) {
+                series.instances.push(index);
+            }
+            series.slices.extend(slice);
+        }
+    }
+    let several = groups.len() > 1;
+    groups
+        .into_iter()
+        .enumerate()
+        .flat_map(|(n, (_, mut series))| {
+            series.part = several.then(|| format!("part {}", n + 1));
+            by_acquisition(instances, series)
+        })
+        .collect()
+}
+
+/// What slices of one series share: rows and columns, and a plane that all are parallel to; `None` of what lies nowhere.
+type Shared = Option<([usize; 2], Plane)>;
+
+type Keyed = (Shared, Option<SliceOf>);
+
+/// The slices of an instance, each with what it must share with others of its series.
+fn slices_of(instances: &[Instance], index: usize) -> Vec<Keyed> {
+    let Some(image) = &instances[index].image else { return vec![(None, None)] };
+    let matrix = [image.rows, image.columns];
+    let keyed = |(n, frame): (usize, &Option<Frame>)| match frame {
+        Some(it) => (Some((matrix, it.plane)), Some(SliceOf { instance: index, frame: n as u32, it: *it })),
+        None => (None, None),
+    };
+    let mut slices: Vec<Keyed> = image.frames.iter().enumerate().map(keyed).collect();
+    // One entry is enough to know of frames that lie nowhere.
+    slices.dedup_by(|a, b| a.1.is_none() && b.1.is_none());
+    slices
+}
+
+/// Takes out slices that are there twice, and splits a series with several scans of the same places by acquisition.
+fn by_acquisition(instances: &[Instance], mut series: Series) -> Vec<Series> {
+    let before = series.slices.len();
+    let mut seen: HashSet<(&str, u32)> = HashSet::new();
+    series.slices.retain(|slice| {
+        let uid = instances[slice.instance].sop_uid.as_str();
+        // Whoever takes out UIDs takes out all of them.
+        uid.is_empty() || seen.insert((uid, slice.frame))
+    });
+    series.copies = before - series.slices.len();
+    if at_one_place(&series.planes()).iter().all(|places| places.len() == 1) {
+        return vec![series];
+    }
+    for key in 0..3 {
+        let mut parts: BTreeMap<Option<&str>, Vec<SliceOf>> = BTreeMap::new();
+        for slice in &series.slices {
+            let value = instances[slice.instance].acquisition[key].as_deref();
+            parts.entry(value).or_default().push(*slice);
+        }
+        let single = |slices: &Vec<SliceOf>| {
+            let planes: Vec<Plane> = slices.iter().map(|slice| slice.it.plane).collect();
+            at_one_place(&planes).iter().all(|places| places.len() == 1)
+        };
+        if parts.len() > 1 && parts.values().all(single) {
+            let name = ["acquisition", "temporal position", "acquisition time"][key];
+            return parts
+                .into_iter()
+                .map(|(value, slices)| {
+                    let mut of_part: Vec<usize> = slices.iter().map(|slice| slice.instance).collect();
+                    of_part.dedup();
+                    let part = Some(format!("{name} {}", value.unwrap_or("unknown")));
+                    Series { slices, instances: of_part, part, copies: series.copies }
+                })
+                .collect();
+        }
+    }
+    vec![series]
+}
+
+/// Whether a file is a zip archive.
+pub(crate) fn is_archive(path: &Path) -> Result<bool, DicomError> {
+    let (mut source, _) = Place::File(path.to_owned()).open()?;
+    let mut magic = [0; 4];
+    Ok(source.read_exact(&mut magic).is_ok() && magic == sniff::ZIP)
+}

@@ -1,0 +1,384 @@
+//! A series as a volume.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dicom_dictionary_std::tags;
+use hepar_volume::{Geometry, Volume};
+use ndarray::Array3;
+use rayon::prelude::*;
+
+use crate::datatype::Datatype;
+use crate::dicom::catalogue::{Catalogue, Series, SliceOf};
+use crate::dicom::choice::{SeriesInfo, Verdict, chosen, judge, name};
+use crate::dicom::codec::FrameShape;
+use crate::dicom::compose::derived_uid;
+use crate::dicom::error::{DicomError, StackProblem};
+use crate::dicom::hounsfield::{AIR, Table, odd_padding};
+use crate::dicom::instance::Samples;
+use crate::dicom::ircad::Patient;
+use crate::dicom::object::{Attributes, Object};
+use crate::dicom::pixels::PixelReader;
+use crate::dicom::place::Place;
+use crate::dicom::source::{DicomSource, SourceFrame};
+use crate::dicom::stack::{GridSlice, Placed, Stack, at_one_place, stack};
+use crate::error::ReadErrorKind;
+use crate::grid::GridHeader;
+use crate::image::{HeaderInfo, Scan, ScanOptions};
+use crate::survey::Survey;
+use crate::warning::Warning;
+
+/// The series in a file, a folder or an archive, with what would become of each.
+pub(crate) fn list(path: &Path, options: &ScanOptions) -> Result<(Vec<SeriesInfo>, Vec<Warning>), ReadErrorKind> {
+    let patient = Patient::at(path);
+    let catalogue = Catalogue::read(patient.as_ref().map_or(path, |patient| &patient.scan))?;
+    let infos = judge(&catalogue, options.series.as_deref());
+    Ok((infos, catalogue.warnings))
+}
+
+/// The grid of the CT series that is chosen, without its voxels.
+pub(crate) fn grid(path: &Path, options: &ScanOptions) -> Result<Geometry, DicomError> {
+    let catalogue = Catalogue::read(path)?;
+    let infos = judge(&catalogue, options.series.as_deref());
+    let index = chosen(&infos, options.series.as_deref())?;
+    let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
+    let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
+    Ok(stacked(&catalogue, &series, options.strict).map_err(of_series)?.geometry)
+}
+
+/// The grid of a series that is known by its UID.
+pub(crate) fn grid_of_series(path: &Path, uid: &str) -> Result<Geometry, DicomError> {
+    grid(path, &ScanOptions { series: Some(uid.to_owned()), strict: false })
+}
+
+/// What the headers say of the CT series that is chosen.
+pub(crate) fn inspect(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, ReadErrorKind> {
+    let patient = Patient::at(path);
+    let catalogue = Catalogue::read(patient.as_ref().map_or(path, |patient| &patient.scan))?;
+    let infos = judge(&catalogue, options.series.as_deref());
+    let index = chosen(&infos, options.series.as_deref())?;
+    let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
+    let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
+    let Stack { geometry, warnings, .. } = stacked(&catalogue, &series, options.strict).map_err(of_series)?;
+    let first = series.slices[0];
+    let Some(image) = &catalogue.instances[first.instance].image else { return Err(DicomError::NotDicom.into()) };
+    let datatype = match (image.samples.allocated, image.samples.signed) {
+        (8, false) => Datatype::U8,
+        (8, true) => Datatype::I8,
+        (_, false) => Datatype::U16,
+        (_, true) => Datatype::I16,
+    };
+    Ok(HeaderInfo {
+        format: "DICOM",
+        pair: false,
+        compressed: image.pixels.encapsulated,
+        byte_order: image.syntax.order(),
+        dims: geometry.shape().iter().rev().map(|n| *n as u64).collect(),
+        datatype,
+        scaling: first.it.rescale,
+        position: None,
+        orientation: hepar_volume::orientation_code(&geometry),
+        description: title(&infos[index]),
+        warnings: catalogue.warnings.iter().cloned().chain(warnings).collect(),
+        geometry,
+    })
+}
+
+fn stacked(catalogue: &Catalogue, series: &Series, strict: bool) -> Result<Stack, StackProblem> {
+    let thickness = series.slices[0].it.thickness.filter(|mm| *mm > 0.0);
+    stack(&series.planes(), series.matrix(catalogue).unwrap_or_default(), thickness, strict)
+}
+
+/// Reads the CT series that is chosen of those in a file, a folder or an archive.
+pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadErrorKind> {
+    // The masks of 3D-IRCADb beside its scans are CT images too.
+    let patient = Patient::at(path);
+    let path = patient.as_ref().map_or(path, |patient| &patient.scan);
+    let catalogue = Catalogue::read(path)?;
+    let infos = judge(&catalogue, options.series.as_deref());
+    let index = chosen(&infos, options.series.as_deref())?;
+    let (info, series) = (&infos[index], &catalogue.series[index]);
+    let mut warnings = catalogue.warnings.clone();
+    let usable = infos.iter().filter(|info| !matches!(info.verdict, Verdict::Unusable(_))).count();
+    if let (2.., Verdict::Chosen(reason), None) = (usable, &info.verdict, &options.series) {
+        let (series, reason) = (title(info), reason.clone());
+        warnings.push(Warning::SeriesChosen { series, reason, of: usable });
+    }
+    let of_series = |problem| DicomError::Stack { series: name(info), problem };
+    let (series, doubled) = without_doubles(&catalogue, series).map_err(of_series)?;
+    if series.copies + doubled > 0 {
+        warnings.push(Warning::SlicesTwice { count: series.copies + doubled });
+    }
+    if let (true, Some(first)) = (options.strict, warnings.iter().find(|w| !matches!(w, Warning::SeriesChosen { .. })))
+    {
+        return Err(of_series(StackProblem::Strict(first.to_string())).into());
+    }
+    volume(&catalogue, &series, title(info), options.strict, warnings)
+}
+
+/// Number and description of a series.
+fn title(info: &SeriesInfo) -> String {
+    let part = info.part.as_ref().map(|part| format!(", {part}")).unwrap_or_default();
+    match info.description.as_str() {
+        "" => format!("{}{part}", name(info)),
+        description => format!("{} \"{description}\"{part}", name(info)),
+    }
+}
+
+/// Takes out slices at the place of another one that hold the same pixels.
+fn without_doubles(catalogue: &Catalogue, series: &Series) -> Result<(Series, usize), StackProblem> {
+    let places = at_one_place(&series.planes());
+    let mut keep = vec![true; series.slices.len()];
+    let (mut different, mut at) = (0, 0.0);
+    for place in places.iter().filter(|place| place.len() > 1) {
+        let first = &series.slices[place[0]];
+        let pixels = samples_of(catalogue, first).ok();
+        for other in &place[1..] {
+            keep[*other] = false;
+            if pixels.is_none() || samples_of(catalogue, &series.slices[*other]).ok() != pixels {
+                at = if different == 0 { position(first) } else { at };
+                different += 1;
+            }
+        }
+    }
+    if different > 0 {
+        return Err(StackProblem::Doubled { count: different, at });
+    }
+    let doubled = keep.iter().filter(|kept| !**kept).count();
+    let kept = series.slices.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(slice, _)| *slice).collect();
+    Ok((Series { slices: kept, ..series.clone() }, doubled))
+}
+
+fn position(slice: &SliceOf) -> f64 {
+    crate::dicom::vectors::dot(slice.it.plane.position, slice.it.plane.normal())
+}
+
+fn samples_of(catalogue: &Catalogue, slice: &SliceOf) -> Result<Vec<u8>, DicomError> {
+    let mut readers = Readers::new(catalogue);
+    readers.add(slice.instance)?;
+    let mut samples = Vec::new();
+    readers.samples(slice, &mut samples)?;
+    Ok(samples)
+}
+
+fn volume(
+    catalogue: &Catalogue,
+    series: &Series,
+    title: String,
+    strict: bool,
+    mut warnings: Vec<Warning>,
+) -> Result<Scan, ReadErrorKind> {
+    let [rows, columns] = series.matrix(catalogue).unwrap_or_default();
+    let of_series = |problem| DicomError::Stack { series: title.clone(), problem };
+    let Stack { geometry, slices, placed, warnings: of_stack } =
+        stacked(catalogue, series, strict).map_err(of_series)?;
+    warnings.extend(of_stack);
+    warnings.extend(of_intensities(catalogue, series));
+    if let (true, Some(first)) = (strict, warnings.iter().find(|w| matches!(w, Warning::MixedRescale { .. }))) {
+        return Err(of_series(StackProblem::Strict(first.to_string())).into());
+    }
+    let mut readers = Readers::new(catalogue);
+    for slice in &series.slices {
+        readers.add(slice.instance)?;
+    }
+    let (voxels, survey) = voxels(&readers, series, &slices, &placed, geometry.shape(), [rows, columns])?;
+    warnings.extend(survey.judge(geometry.shape())?);
+    let out_of_memory = |_| ReadErrorKind::OutOfMemory { voxels: geometry.shape().iter().product::<usize>() as u64 };
+    let data = Array3::from_shape_vec(geometry.shape(), voxels).map_err(out_of_memory)?;
+    let source = source(catalogue, series, title, &placed, &geometry)?;
+    let grid = GridHeader::from_geometry(&geometry);
+    let volume = Volume::new(data, geometry).map_err(|error| ReadErrorKind::Dimensions(error.to_string()))?;
+    Ok(Scan { volume, grid, warnings, dicom: Some(source) })
+}
+
+/// What is odd about how numbers become intensities.
+fn of_intensities(catalogue: &Catalogue, series: &Series) -> Vec<Warning> {
+    let mut rescales: Vec<(f64, f64)> = series.slices.iter().map(|slice| slice.it.rescale).collect();
+    rescales.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    rescales.dedup();
+    let mixed = (rescales.len() > 1).then_some(Warning::MixedRescale { count: rescales.len() });
+    let first = &series.slices[0];
+    let samples = catalogue.instances[first.instance].image.as_ref().map(|image| image.samples);
+    let padding = samples.and_then(|samples| odd_padding(samples, first.it.rescale));
+    mixed.into_iter().chain(padding.map(|intensity| Warning::PaddingKept { intensity })).collect()
+}
+
+/// Pixel readers of the instances of a series.
+struct Readers<'a> {
+    catalogue: &'a Catalogue,
+    readers: Vec<Option<PixelReader>>,
+    /// The table that was used last: most series have one.
+    table: Mutex<Option<Arc<Table>>>,
+}
+
+impl<'a> Readers<'a> {
+    fn new(catalogue: &'a Catalogue) -> Self {
+        let readers = (0..catalogue.instances.len()).map(|_| None).collect();
+        Self { catalogue, readers, table: Mutex::new(None) }
+    }
+
+    fn add(&mut self, index: usize) -> Result<(), DicomError> {
+        let instance = &self.catalogue.instances[index];
+        let (None, Some(image)) = (&self.readers[index], &instance.image) else { return Ok(()) };
+        let bytes = usize::from(image.samples.allocated / 8);
+        let shape = FrameShape { rows: image.rows, columns: image.columns, bytes };
+        let reader = PixelReader::new(&instance.place, &image.syntax, image.pixels, shape, image.frames.len());
+        self.readers[index] = Some(reader.map_err(|error| error.of_file(&instance.place))?);
+        Ok(())
+    }
+
+    /// The stored samples of a slice.
+    fn samples(&self, slice: &SliceOf, samples: &mut Vec<u8>) -> Result<(), DicomError> {
+        let of_file = |error: DicomError| error.of_file(&self.catalogue.instances[slice.instance].place);
+        let reader = self.readers[slice.instance].as_ref().ok_or(DicomError::NotDicom).map_err(of_file)?;
+        reader.frame_into(slice.frame, samples).map_err(of_file)
+    }
+
+    fn table(&self, samples: Samples, rescale: (f64, f64)) -> Arc<Table> {
+        // A table is whole at any time.
+        let mut last = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = last.as_ref().filter(|table| table.is_of(samples, rescale)) {
+            return Arc::clone(table);
+        }
+        let table = Arc::new(Table::new(samples, rescale));
+        *last = Some(Arc::clone(&table));
+        table
+    }
+
+    /// The intensities of a slice, `[row, column]` by rows; `samples` is room for what is stored.
+    fn intensities(
+        &self,
+        slice: &SliceOf,
+        samples: &mut Vec<u8>,
+        to: &mut [i16],
+        survey: &mut Survey,
+    ) -> Result<(), DicomError> {
+        self.samples(slice, samples)?;
+        let Some(image) = &self.catalogue.instances[slice.instance].image else { return Ok(()) };
+        self.table(image.samples, slice.it.rescale).convert(samples, to, survey);
+        Ok(())
+    }
+}
+
+/// The voxels of the volume, `[k, j, i]`.
+fn voxels(
+    readers: &Readers<'_>,
+    series: &Series,
+    slices: &[GridSlice],
+    placed: &[Placed],
+    shape: [usize; 3],
+    frame: [usize; 2],
+) -> Result<(Vec<i16>, Survey), ReadErrorKind> {
+    let [depth, height, width] = shape;
+    let total = depth * height * width;
+    let out_of_memory = |_| ReadErrorKind::OutOfMemory { voxels: total as u64 };
+    Vec::<i16>::new().try_reserve_exact(total).map_err(out_of_memory)?;
+    // Zeros come from the system as they are needed, in the thread that needs them; every voxel is written below.
+    let mut voxels = vec![0i16; total];
+    let survey = voxels
+        .par_chunks_mut(height * width)
+        .zip(slices)
+        .map_init(Vec::new, |samples, (voxels, slice)| {
+            let mut survey = Survey::new();
+            let mut get = |given: usize, to: &mut [i16]| {
+                let shift = placed[given].shift;
+                if shift == [0.0; 2] && frame == [height, width] {
+                    return readers.intensities(&series.slices[given], samples, to, &mut survey);
+                }
+                let mut stored = vec![0; frame[0] * frame[1]];
+                readers.intensities(&series.slices[given], samples, &mut stored, &mut survey)?;
+                shifted(&stored, frame, shift, to, width);
+                Ok::<(), DicomError>(())
+            };
+            get(slice.below, voxels)?;
+            if slice.weight > 0.0 {
+                let mut above = vec![AIR; voxels.len()];
+                get(slice.above, &mut above)?;
+                voxels.iter_mut().zip(&above).for_each(|(below, above)| *below = between(*below, *above, slice.weight));
+            }
+            Ok::<Survey, DicomError>(survey)
+        })
+        .try_reduce(Survey::new, |a, b| Ok(a.and(b)))?;
+    Ok((voxels, survey))
+}
+
+fn between(a: i16, b: i16, weight: f64) -> i16 {
+    (f64::from(a) * (1.0 - weight) + f64::from(b) * weight).round() as i16
+}
+
+/// Moves a slice of `frame` rows and columns by `shift` rows and columns into one that is `width` wide, linearly; air
+/// comes in from outside.
+fn shifted(stored: &[i16], frame: [usize; 2], shift: [f64; 2], to: &mut [i16], width: usize) {
+    let [rows, columns] = frame;
+    let at = |row: i64, column: i64| match (usize::try_from(row), usize::try_from(column)) {
+        (Ok(row), Ok(column)) if row < rows && column < columns => stored[row * columns + column],
+        _ => AIR,
+    };
+    let split = |to: usize, shift: f64| {
+        let from = to as f64 - shift;
+        (from.floor() as i64, from - from.floor())
+    };
+    for (index, voxel) in to.iter_mut().enumerate() {
+        let (row, down) = split(index / width, shift[0]);
+        let (column, right) = split(index % width, shift[1]);
+        let line = |row: i64| f64::from(at(row, column)) * (1.0 - right) + f64::from(at(row, column + 1)) * right;
+        *voxel = (line(row) * (1.0 - down) + line(row + 1) * down).round() as i16;
+    }
+}
+
+/// What objects made from this series need to know.
+fn source(
+    catalogue: &Catalogue,
+    series: &Series,
+    name: String,
+    placed: &[Placed],
+    geometry: &Geometry,
+) -> Result<DicomSource, DicomError> {
+    let first = &catalogue.instances[series.slices[0].instance];
+    let object = Object::read(&first.place)?;
+    let [rows, columns] = series.matrix(catalogue).unwrap_or_default();
+    let mut frames: Vec<(usize, SourceFrame)> = series
+        .slices
+        .iter()
+        .zip(placed)
+        .map(|(slice, placed)| {
+            let instance = &catalogue.instances[slice.instance];
+            let several = instance.image.as_ref().is_some_and(|image| image.frames.len() > 1)
+                || object.data.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len() == 1;
+            let frame = SourceFrame {
+                sop_class: instance.sop_class.clone(),
+                sop_uid: instance.sop_uid.clone(),
+                number: several.then_some(slice.frame + 1),
+                plane: slice.it.plane,
+                placed: *placed,
+            };
+            (slice.instance, frame)
+        })
+        .collect();
+    let normal = frames[0].1.plane.normal();
+    frames.sort_by(|(_, a), (_, b)| {
+        let at = |frame: &SourceFrame| crate::dicom::vectors::dot(frame.plane.position, normal);
+        at(a).total_cmp(&at(b))
+    });
+    let mut instances: Vec<usize> = frames.iter().map(|(instance, _)| *instance).collect();
+    instances.dedup();
+    let file = |index: usize| match &catalogue.instances[index].place {
+        Place::File(path) => Some(path.clone()),
+        Place::Entry { .. } => None,
+    };
+    Ok(DicomSource {
+        shared: DicomSource::shared_of(&object.data),
+        // What anonymisation has taken out is replaced, so that derived objects are valid.
+        series_uid: match first.series_uid.as_str() {
+            "" => derived_uid(&[b"series", first.sop_uid.as_bytes()]),
+            uid => uid.to_owned(),
+        },
+        rows,
+        columns,
+        thickness: series.slices[0].it.thickness.filter(|mm| *mm > 0.0).unwrap_or(geometry.spacing()[0]),
+        frames: frames.into_iter().map(|(_, frame)| frame).collect(),
+        geometry: geometry.clone(),
+        name,
+        files: instances.into_iter().filter_map(file).collect(),
+    })
+}

@@ -1,0 +1,334 @@
+//! Segmentations of any program as labels: PS3.3 A.51 and A.82.
+
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+use hepar_volume::{Geometry, Volume};
+
+use crate::dicom::codec::FrameShape;
+use crate::dicom::codes;
+use crate::dicom::error::DicomError;
+use crate::dicom::instance::number_of_frames;
+use crate::dicom::object::{Attributes, Object};
+use crate::dicom::pixels::PixelReader;
+use crate::dicom::place::{Place, read_at};
+use crate::dicom::plane::Plane;
+use crate::dicom::segmentation::LABEL_MAP_STORAGE;
+use crate::dicom::structure::open_data_set;
+use crate::dicom::vectors::{dot, flipped, times};
+use crate::segments::Meaning;
+use crate::warning::Warning;
+
+/// Frames nearer than this share of their distance lie on one slice.
+const OFF_GRID: f64 = 0.05;
+
+/// How far, in voxels, a frame may lie from the grid that it is put on.
+const OFF_TARGET: f64 = 0.1;
+
+/// The most voxels of labels.
+const MOST_VOXELS: usize = 1 << 33;
+
+/// Which label a segment gives its voxels.
+struct Naming {
+    /// By the segment's number; 0 for those that are left out.
+    labels: Vec<(u16, u8)>,
+    warnings: Vec<Warning>,
+}
+
+/// How pixels say what they belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    Bits,
+    /// A share of this greatest value; at least half of it counts.
+    Fractions(u16),
+    Numbers,
+}
+
+/// A frame of a segmentation.
+struct SegmentFrame {
+    plane: Plane,
+    /// The segment; none in a label map.
+    segment: Option<u16>,
+}
+
+/// Whether an object is a segmentation.
+pub(crate) fn is_segmentation(sop_class: &str) -> bool {
+    sop_class == uids::SEGMENTATION_STORAGE || sop_class == LABEL_MAP_STORAGE
+}
+
+/// The labels of a segmentation, on the grid `like` or, without, on the smallest one that holds all of its frames.
+pub(crate) fn read(
+    place: &Place,
+    object: &Object,
+    like: Option<&Geometry>,
+) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
+    let data = &object.data;
+    let frames = frames(data)?;
+    let naming = naming(data)?;
+    let (rows, columns) = (data.short(tags::ROWS).unwrap_or(0), data.short(tags::COLUMNS).unwrap_or(0));
+    let (rows, columns) = (usize::from(rows), usize::from(columns));
+    if rows == 0 || columns == 0 {
+        return Err(DicomError::attribute(tags::ROWS, "Rows", "or Columns is missing"));
+    }
+    let geometry = match like {
+        Some(like) => like.clone(),
+        None => smallest_grid(data, &frames, [rows, columns])?,
+    };
+    let mut volume = Volume::filled(geometry, 0u8);
+    let pixels = FramePixels::new(place, object, [rows, columns], frames.len())?;
+    for (n, frame) in frames.iter().enumerate() {
+        let numbers = pixels.frame(n, frame.segment)?;
+        put(&mut volume, frame, &numbers, [rows, columns], &naming)?;
+    }
+    Ok((volume, naming.warnings))
+}
+
+/// Position and segment of every frame.
+fn frames(data: &InMemDicomObject) -> Result<Vec<SegmentFrame>, DicomError> {
+    let count = number_of_frames(data)? as usize;
+    let shared = data.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+    let per_frame = data.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+    let frame = |n: usize| {
+        let own = per_frame.get(n);
+        let group = |tag| own.and_then(|own| own.item(tag)).or_else(|| shared.and_then(|shared| shared.item(tag)));
+        let plane = Plane::of(
+            group(tags::PLANE_POSITION_SEQUENCE),
+            group(tags::PLANE_ORIENTATION_SEQUENCE),
+            group(tags::PIXEL_MEASURES_SEQUENCE),
+        );
+        let segment =
+            group(tags::SEGMENT_IDENTIFICATION_SEQUENCE).and_then(|item| item.short(tags::REFERENCED_SEGMENT_NUMBER));
+        let problem = format!("of frame {} does not say where it lies", n + 1);
+        let name = "PlanePositionSequence";
+        let plane = plane.ok_or_else(|| DicomError::attribute(tags::PLANE_POSITION_SEQUENCE, name, problem))?;
+        Ok(SegmentFrame { plane, segment })
+    };
+    (0..count).map(frame).collect()
+}
+
+/// What the segments mean: by their codes, else by their names, else by their numbers.
+fn naming(data: &InMemDicomObject) -> Result<Naming, DicomError> {
+    let described = data.items(tags::SEGMENT_SEQUENCE).iter().filter_map(|item| {
+        let number = item.short(tags::SEGMENT_NUMBER)?;
+        let name = item.text(tags::SEGMENT_LABEL).unwrap_or_default();
+        let types = item.item(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE);
+        let code = types.and_then(|item| item.text(tags::CODE_VALUE));
+        let meaning = code.and_then(|code| codes::meaning_of(&code)).or_else(|| Meaning::of_name(&name));
+        Some((number, name, meaning))
+    });
+    let described: Vec<(u16, String, Option<Meaning>)> = described.collect();
+    if described.is_empty() {
+        return Err(DicomError::attribute(tags::SEGMENT_SEQUENCE, "SegmentSequence", "describes no segment"));
+    }
+    if described.iter().all(|(_, _, meaning)| meaning.is_none()) {
+        let labels: Result<Vec<(u16, u8)>, DicomError> = described
+            .iter()
+            .map(|(number, ..)| match u8::try_from(*number) {
+                Ok(label) => Ok((*number, label)),
+                Err(_) => Err(DicomError::Limit(format!("segment {number} fits into no label; those go to 255"))),
+            })
+            .collect();
+        return Ok(Naming { labels: labels?, warnings: vec![Warning::SegmentsByNumber] });
+    }
+    let left_out: Vec<String> =
+        described.iter().filter(|(_, _, meaning)| meaning.is_none()).map(|(_, name, _)| name.clone()).collect();
+    let label = |(number, _, meaning): &(u16, String, Option<Meaning>)| (*number, meaning.map_or(0, Meaning::label));
+    let labels = described.iter().map(label).collect();
+    let warnings = if left_out.is_empty() { Vec::new() } else { vec![Warning::SegmentsLeftOut { names: left_out }] };
+    Ok(Naming { labels, warnings })
+}
+
+/// The grid from the lowest frame to the highest; slices without frames hold nothing.
+fn smallest_grid(
+    data: &InMemDicomObject,
+    frames: &[SegmentFrame],
+    [rows, columns]: [usize; 2],
+) -> Result<Geometry, DicomError> {
+    let first = &frames[0].plane;
+    if frames.iter().any(|frame| !frame.plane.is_parallel(first)) {
+        return Err(DicomError::OtherGrid("its frames have different orientations".to_owned()));
+    }
+    let normal = first.normal();
+    let mut at: Vec<f64> = frames.iter().map(|frame| dot(frame.plane.position, normal)).collect();
+    at.sort_by(f64::total_cmp);
+    let least = at.windows(2).map(|pair| pair[1] - pair[0]).filter(|mm| *mm > 1e-3).fold(f64::MAX, f64::min);
+    let measures = data
+        .item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
+        .and_then(|shared| shared.item(tags::PIXEL_MEASURES_SEQUENCE));
+    let stated = measures
+        .and_then(|item| item.number(tags::SPACING_BETWEEN_SLICES).or_else(|| item.number(tags::SLICE_THICKNESS)));
+    let reach = at[at.len() - 1] - at[0];
+    // The stated distance where frames lie on its grid, since slices between them may be left out.
+    let fits = |mm: f64| at.iter().all(|v| ((v - at[0]) / mm - ((v - at[0]) / mm).round()).abs() <= OFF_GRID);
+    let stated = stated.filter(|mm| *mm > 1e-3);
+    let spacing = match (stated.filter(|mm| fits(*mm)), least < f64::MAX && fits(least)) {
+        (Some(stated), _) => stated,
+        (None, true) => least,
+        (None, false) if reach < 1e-3 => stated.unwrap_or(1.0),
+        (None, false) => return Err(DicomError::OtherGrid("its frames are at different distances".to_owned())),
+    };
+    let slices = (reach / spacing).round() as usize + 1;
+    if slices.checked_mul(rows * columns).is_none_or(|voxels| voxels > MOST_VOXELS) {
+        return Err(DicomError::Limit(format!("its frames reach over {slices} slices, more than is read")));
+    }
+    // Exact in the mean, as the stated distance may be rounded.
+    let spacing = if slices > 1 { reach / (slices - 1) as f64 } else { spacing };
+    let lowest = frames
+        .iter()
+        .map(|frame| &frame.plane)
+        .min_by(|a, b| dot(a.position, normal).total_cmp(&dot(b.position, normal)))
+        .unwrap_or(first);
+    grid(lowest, normal, spacing, [slices, rows, columns])
+}
+
+fn grid(first: &Plane, normal: [f64; 3], spacing: f64, shape: [usize; 3]) -> Result<Geometry, DicomError> {
+    let i = flipped(times(first.along_row, first.spacing[1]));
+    let j = flipped(times(first.along_column, first.spacing[0]));
+    let (k, origin) = (flipped(times(normal, spacing)), flipped(first.position));
+    let row = |axis: usize| [i[axis], j[axis], k[axis], origin[axis]];
+    Geometry::new([row(0), row(1), row(2), [0.0, 0.0, 0.0, 1.0]], shape)
+        .map_err(|error| DicomError::OtherGrid(error.to_string()))
+}
+
+/// Puts the segments of a frame into the volume; where two meet, the higher label stays.
+fn put(
+    volume: &mut Volume<u8>,
+    frame: &SegmentFrame,
+    numbers: &[u16],
+    [rows, columns]: [usize; 2],
+    naming: &Naming,
+) -> Result<(), DicomError> {
+    let steps = Steps::of(volume.geometry(), &frame.plane, [rows, columns])?;
+    let shape = volume.shape();
+    let mut data = volume.data_mut();
+    for (at, number) in numbers.iter().enumerate().filter(|(_, number)| **number > 0) {
+        let label = naming.labels.iter().find(|(known, _)| known == number).map_or(0, |(_, label)| *label);
+        if label == 0 {
+            continue;
+        }
+        if let Some(index) = steps.index(at / columns, at % columns, shape) {
+            data[index] = data[index].max(label);
+        }
+    }
+    Ok(())
+}
+
+/// How the pixels of a frame lie on the axes of a volume: along its axes, forwards or backwards.
+pub(crate) struct Steps {
+    start: [i64; 3],
+    by_row: [i64; 3],
+    by_column: [i64; 3],
+}
+
+impl Steps {
+    /// # Errors
+    /// When the frame is turned against the volume's axes, has other pixels, or lies between its slices.
+    pub(crate) fn of(geometry: &Geometry, plane: &Plane, [rows, columns]: [usize; 2]) -> Result<Self, DicomError> {
+        let index =
+            |column: f64, row: f64| geometry.to_index(hepar_volume::Millimetres(flipped(plane.point(column, row))));
+        let whole = |index: [f64; 3]| {
+            let rounded = index.map(f64::round);
+            let off = (0..3).map(|axis| (index[axis] - rounded[axis]).abs()).fold(0.0, f64::max);
+            (off <= OFF_TARGET).then(|| rounded.map(|v| v as i64))
+        };
+        let (last_row, last_column) = ((rows - 1) as f64, (columns - 1) as f64);
+        let corners = [(0.0, 0.0), (last_column, 0.0), (0.0, last_row)].map(|(c, r)| whole(index(c, r)));
+        let steps = corners.map(|corner| corner.ok_or(()));
+        let [Ok(start), Ok(across), Ok(down)] = steps else {
+            let text = "its frames do not lie on the voxels of the grid that it is to be put on";
+            return Err(DicomError::OtherGrid(text.to_owned()));
+        };
+        let step = |to: [i64; 3], count: usize| -> [i64; 3] {
+            let pixels = (count - 1).max(1) as i64;
+            std::array::from_fn(|axis| (to[axis] - start[axis]) / pixels)
+        };
+        let (by_row, by_column) = (step(down, rows), step(across, columns));
+        let unit = |step: [i64; 3], count: usize| count == 1 || step.map(i64::abs).iter().sum::<i64>() == 1;
+        if !unit(by_row, rows) || !unit(by_column, columns) {
+            return Err(DicomError::OtherGrid("its pixels are not the voxels of the grid".to_owned()));
+        }
+        Ok(Self { start, by_row, by_column })
+    }
+
+    /// The voxel of a pixel; `None` outside of the volume.
+    pub(crate) fn index(&self, row: usize, column: usize, shape: [usize; 3]) -> Option<[usize; 3]> {
+        let mut index = [0; 3];
+        for axis in 0..3 {
+            let at = self.start[axis] + row as i64 * self.by_row[axis] + column as i64 * self.by_column[axis];
+            index[axis] = usize::try_from(at).ok().filter(|at| *at < shape[axis])?;
+        }
+        Some(index)
+    }
+}
+
+/// The pixels of all frames.
+struct FramePixels {
+    stored: Stored,
+    size: usize,
+    /// All bytes of frames of single bits.
+    bits: Vec<u8>,
+    reader: Option<(PixelReader, usize)>,
+}
+
+impl FramePixels {
+    fn new(place: &Place, object: &Object, [rows, columns]: [usize; 2], frames: usize) -> Result<Self, DicomError> {
+        let data = &object.data;
+        let pixels = object.pixels.ok_or_else(|| DicomError::attribute(tags::PIXEL_DATA, "PixelData", "is missing"))?;
+        let allocated = data.short(tags::BITS_ALLOCATED).unwrap_or(0);
+        let kind = data.text(tags::SEGMENTATION_TYPE).unwrap_or_default();
+        let stored = match kind.as_str() {
+            "BINARY" => Stored::Bits,
+            "FRACTIONAL" => Stored::Fractions(data.short(tags::MAXIMUM_FRACTIONAL_VALUE).unwrap_or(255)),
+            "LABELMAP" => Stored::Numbers,
+            other => {
+                let problem = format!("is {other:?}; BINARY, FRACTIONAL and LABELMAP are read");
+                return Err(DicomError::attribute(tags::SEGMENTATION_TYPE, "SegmentationType", problem));
+            }
+        };
+        let size = rows * columns;
+        if allocated == 1 && !pixels.encapsulated {
+            let bytes = (size as u64 * frames as u64).div_ceil(8);
+            if bytes > pixels.length {
+                let problem = format!("holds {} bytes, its {frames} frames need {bytes}", pixels.length);
+                return Err(DicomError::attribute(tags::PIXEL_DATA, "PixelData", problem));
+            }
+            let mut source = open_data_set(place)?.source;
+            let bits = read_at(source.as_mut(), pixels.start, bytes as usize)
+                .map_err(|error| DicomError::Header(error.to_string()))?;
+            return Ok(Self { stored, size, bits, reader: None });
+        }
+        if !matches!(allocated, 8 | 16) {
+            let problem = format!("is {allocated}; 8 and 16 are read, and 1 where nothing is compressed");
+            return Err(DicomError::attribute(tags::BITS_ALLOCATED, "BitsAllocated", problem));
+        }
+        let bytes = usize::from(allocated / 8);
+        let shape = FrameShape { rows, columns, bytes };
+        if !pixels.encapsulated && (shape.length() as u64).saturating_mul(frames as u64) > pixels.length {
+            let problem = format!("holds {} bytes, too few for its {frames} frames", pixels.length);
+            return Err(DicomError::attribute(tags::PIXEL_DATA, "PixelData", problem));
+        }
+        let reader = PixelReader::new(place, &object.syntax, pixels, shape, frames)?;
+        Ok(Self { stored, size, bits: Vec::new(), reader: Some((reader, bytes)) })
+    }
+
+    /// The number of the segment of each pixel of a frame, 0 for none.
+    fn frame(&self, n: usize, segment: Option<u16>) -> Result<Vec<u16>, DicomError> {
+        let number = segment.unwrap_or(0);
+        let Some((reader, bytes)) = &self.reader else {
+            let bit = |at: usize| self.bits[at / 8] >> (at % 8) & 1 == 1;
+            return Ok((n * self.size..(n + 1) * self.size).map(|at| if bit(at) { number } else { 0 }).collect());
+        };
+        let samples = reader.frame(n as u32)?;
+        let values: Vec<u16> = match bytes {
+            1 => samples.into_iter().map(u16::from).collect(),
+            _ => samples.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect(),
+        };
+        Ok(match self.stored {
+            Stored::Numbers => values,
+            Stored::Bits => values.into_iter().map(|value| if value > 0 { number } else { 0 }).collect(),
+            Stored::Fractions(greatest) => {
+                let counts = |value: u16| u32::from(value) * 2 >= u32::from(greatest.max(1));
+                values.into_iter().map(|value| if counts(value) { number } else { 0 }).collect()
+            }
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! What objects that are made from a series need to know of it.
+
+use std::path::PathBuf;
+
+use dicom_core::Tag;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use hepar_volume::{Geometry, Volume};
+use ndarray::{Array2, Axis};
+
+use crate::dicom::plane::Plane;
+use crate::dicom::stack::Placed;
+
+/// Attributes of patient, study and frame of reference that derived objects share with their source: PS3.3 C.7.1.1,
+/// C.7.2.1, C.7.2.2 and C.7.4.1.
+const SHARED: [Tag; 20] = [
+    tags::STUDY_DATE,
+    tags::STUDY_TIME,
+    tags::ACCESSION_NUMBER,
+    tags::REFERRING_PHYSICIAN_NAME,
+    tags::STUDY_DESCRIPTION,
+    tags::PATIENT_NAME,
+    tags::PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID,
+    tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_SEX,
+    tags::PATIENT_AGE,
+    tags::PATIENT_SIZE,
+    tags::PATIENT_WEIGHT,
+    tags::PATIENT_IDENTITY_REMOVED,
+    tags::DEIDENTIFICATION_METHOD,
+    tags::STUDY_INSTANCE_UID,
+    tags::STUDY_ID,
+    tags::FRAME_OF_REFERENCE_UID,
+    tags::POSITION_REFERENCE_INDICATOR,
+    tags::PATIENT_BIRTH_TIME,
+];
+
+/// The DICOM series that a scan was read from: enough to write segmentations, structure sets and reports of it.
+#[derive(Debug, Clone)]
+pub struct DicomSource {
+    pub(crate) shared: InMemDicomObject,
+    pub(crate) series_uid: String,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Thickness of slices, or their distance where they do not say it.
+    pub(crate) thickness: f64,
+    /// Sorted along the normal.
+    pub(crate) frames: Vec<SourceFrame>,
+    /// The grid of the volume that the frames were read into.
+    pub(crate) geometry: Geometry,
+    /// Name of the series in sentences.
+    pub(crate) name: String,
+    /// Files of the series in the order of the slices.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// A slice of the source.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceFrame {
+    pub(crate) sop_class: String,
+    pub(crate) sop_uid: String,
+    /// Number from 1; `None` of an instance that is one slice.
+    pub(crate) number: Option<u32>,
+    pub(crate) plane: Plane,
+    pub(crate) placed: Placed,
+}
+
+impl DicomSource {
+    /// The attributes of an object that its descendants share.
+    pub(crate) fn shared_of(data: &InMemDicomObject) -> InMemDicomObject {
+        let shared = SHARED.iter().filter_map(|tag| data.get(*tag).cloned());
+        InMemDicomObject::from_element_iter(shared)
+    }
+
+    /// `SeriesInstanceUID`.
+    pub fn series_uid(&self) -> &str {
+        &self.series_uid
+    }
+
+    /// Number and description of the series.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of slices.
+    pub fn slices(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The files that the slices were read from, in the order of the slices; none when they were in an archive.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// Whether `labels` lie on the grid that the series was read into.
+    pub(crate) fn has_grid_of<T>(&self, labels: &Volume<T>) -> bool {
+        labels.geometry().matches(&self.geometry, 0.01 * self.geometry.spacing().into_iter().fold(f64::MAX, f64::min))
+    }
+
+    /// What `labels`, on the volume's grid, say of a frame: `[row, column]` of the frame; nothing where the volume ends.
+    pub(crate) fn on_frame<T: Copy + Default>(&self, labels: &Volume<T>, frame: &SourceFrame) -> Array2<T> {
+        let slice = labels.data().index_axis_move(Axis(0), frame.placed.k);
+        let [rows, columns] = frame.placed.shift.map(|shift| shift.round() as usize);
+        let (height, width) = slice.dim();
+        Array2::from_shape_fn((self.rows, self.columns), |(row, column)| {
+            let (j, i) = (row + rows, column + columns);
+            if j < height && i < width { slice[[j, i]] } else { T::default() }
+        })
+    }
+}

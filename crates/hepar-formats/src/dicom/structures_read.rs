@@ -1,0 +1,133 @@
+//! RT structure sets of any program as labels: PS3.3 A.19.
+
+use std::collections::BTreeMap;
+
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
+use hepar_volume::{Geometry, Millimetres, Volume};
+use ndarray::{Array2, Axis};
+
+use crate::dicom::codes;
+use crate::dicom::error::DicomError;
+use crate::dicom::object::{Attributes, Object};
+use crate::dicom::outline::fill;
+use crate::dicom::vectors::flipped;
+use crate::segments::Meaning;
+use crate::warning::Warning;
+
+/// How far, in slices, a contour may lie from the slice that it is drawn on.
+const OFF_SLICE: f64 = 0.5;
+
+/// How far, in slices, the points of one contour may lie from their plane.
+const UNEVEN: f64 = 0.1;
+
+/// Which label a structure gives its voxels.
+struct Naming {
+    /// By the structure's number; those that are left out are not in it.
+    labels: Vec<(i64, u8)>,
+    warnings: Vec<Warning>,
+}
+
+/// Whether an object is a structure set.
+pub(crate) fn is_structure_set(sop_class: &str) -> bool {
+    sop_class == uids::RT_STRUCTURE_SET_STORAGE
+}
+
+/// The UID of the first series that contours were made on.
+pub(crate) fn series_of(object: &Object) -> Option<String> {
+    let reference = object.data.item(tags::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE)?;
+    let study = reference.item(tags::RT_REFERENCED_STUDY_SEQUENCE)?;
+    study.item(tags::RT_REFERENCED_SERIES_SEQUENCE)?.text(tags::SERIES_INSTANCE_UID)
+}
+
+/// The labels that the contours of a structure set give the voxels of `grid`, whose slices are in their planes.
+///
+/// A voxel belongs to a structure when its centre lies inside of an odd number of its contours. Where liver and tumour
+/// meet, the tumour stays.
+pub(crate) fn read(object: &Object, grid: &Geometry) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
+    let Naming { labels, warnings } = naming(&object.data)?;
+    let mut volume = Volume::filled(grid.clone(), 0u8);
+    for item in object.data.items(tags::ROI_CONTOUR_SEQUENCE) {
+        let roi = item.whole(tags::REFERENCED_ROI_NUMBER);
+        let Some((_, label)) = labels.iter().find(|(number, _)| Some(*number) == roi) else { continue };
+        for (k, mask) in masks(item, grid)? {
+            let mut data = volume.data_mut();
+            let mut slice = data.index_axis_mut(Axis(0), k);
+            ndarray::Zip::from(&mut slice).and(&mask).for_each(|voxel, inside| {
+                if *inside {
+                    *voxel = (*voxel).max(*label);
+                }
+            });
+        }
+    }
+    Ok((volume, warnings))
+}
+
+/// The labels of structures, by number: by their codes or names, else by number.
+fn naming(data: &InMemDicomObject) -> Result<Naming, DicomError> {
+    let observations = data.items(tags::RTROI_OBSERVATIONS_SEQUENCE);
+    let code = |number: i64| {
+        let of_roi = observations.iter().find(|item| item.whole(tags::REFERENCED_ROI_NUMBER) == Some(number))?;
+        of_roi.item(tags::RTROI_IDENTIFICATION_CODE_SEQUENCE)?.text(tags::CODE_VALUE)
+    };
+    let rois: Vec<(i64, String, Option<Meaning>)> = data
+        .items(tags::STRUCTURE_SET_ROI_SEQUENCE)
+        .iter()
+        .filter_map(|item| {
+            let number = item.whole(tags::ROI_NUMBER)?;
+            let name = item.text(tags::ROI_NAME).unwrap_or_default();
+            let meaning = code(number).and_then(|code| codes::meaning_of(&code)).or_else(|| Meaning::of_name(&name));
+            Some((number, name, meaning))
+        })
+        .collect();
+    if rois.is_empty() {
+        let problem = "describes no structure";
+        return Err(DicomError::attribute(tags::STRUCTURE_SET_ROI_SEQUENCE, "StructureSetROISequence", problem));
+    }
+    if rois.iter().all(|(_, _, meaning)| meaning.is_none()) {
+        let label = |(number, ..): &(i64, String, Option<Meaning>)| Some((*number, u8::try_from(*number).ok()?));
+        let labels = rois.iter().filter_map(label).collect();
+        return Ok(Naming { labels, warnings: vec![Warning::SegmentsByNumber] });
+    }
+    let left_out: Vec<String> =
+        rois.iter().filter(|(_, _, meaning)| meaning.is_none()).map(|(_, name, _)| name.clone()).collect();
+    let labels = rois.iter().filter_map(|(number, _, meaning)| Some((*number, meaning.as_ref()?.label()))).collect();
+    let warnings = if left_out.is_empty() { Vec::new() } else { vec![Warning::SegmentsLeftOut { names: left_out }] };
+    Ok(Naming { labels, warnings })
+}
+
+/// The voxels of a structure, by slice.
+fn masks(structure: &InMemDicomObject, grid: &Geometry) -> Result<BTreeMap<usize, Array2<bool>>, DicomError> {
+    let [slices, rows, columns] = grid.shape();
+    let mut masks: BTreeMap<usize, Array2<bool>> = BTreeMap::new();
+    for contour in structure.items(tags::CONTOUR_SEQUENCE) {
+        let kind = contour.text(tags::CONTOUR_GEOMETRIC_TYPE).unwrap_or_default();
+        // Points and open lines surround nothing.
+        if !matches!(kind.as_str(), "CLOSED_PLANAR" | "CLOSEDPLANAR_XOR") {
+            continue;
+        }
+        let numbers = contour.get(tags::CONTOUR_DATA).and_then(|element| element.to_multi_float64().ok());
+        let numbers = numbers.filter(|numbers| numbers.len() % 3 == 0 && numbers.iter().all(|v| v.is_finite()));
+        let Some(numbers) = numbers else {
+            let problem = "holds no points of three numbers";
+            return Err(DicomError::attribute(tags::CONTOUR_DATA, "ContourData", problem));
+        };
+        let points: Vec<[f64; 3]> =
+            numbers.as_chunks::<3>().0.iter().map(|point| grid.to_index(Millimetres(flipped(*point)))).collect();
+        let Some(first) = points.first() else { continue };
+        let k = first[0];
+        if points.iter().any(|point| (point[0] - k).abs() > UNEVEN) {
+            let text = "its contours do not lie in the slices of the grid that they are to be put on";
+            return Err(DicomError::OtherGrid(text.to_owned()));
+        }
+        let slice = k.round();
+        if (k - slice).abs() > OFF_SLICE || slice < 0.0 || slice >= slices as f64 {
+            continue;
+        }
+        // Corners of pixels are at whole numbers there, their centres here.
+        let polygon: Vec<[f64; 2]> = points.iter().map(|[_, j, i]| [i + 0.5, j + 0.5]).collect();
+        let mask = masks.entry(slice as usize).or_insert_with(|| Array2::from_elem((rows, columns), false));
+        fill(&polygon, mask);
+    }
+    Ok(masks)
+}

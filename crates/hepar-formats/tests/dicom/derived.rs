@@ -1,0 +1,267 @@
+//! Labels as DICOM objects, and back.
+
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::open_file;
+use hepar_formats::{
+    DicomError, Labels, LesionMeasures, Measurements, Provenance, ReadErrorKind, Scan, SegmentationType, SegmentsBy,
+    Warning, read_labels, read_labels_like, read_scan, write_measurements, write_segmentation, write_structure_set,
+};
+use hepar_volume::Volume;
+use proptest::prelude::*;
+
+use crate::series::{COLUMNS, ROWS, Series, positions, put};
+
+fn made() -> Provenance {
+    let made = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    Provenance { version: "1.0".to_owned(), model: "test 1".to_owned(), made }
+}
+
+/// Series of every kind of orientation, and one whose gantry was tilted.
+fn series() -> Vec<(&'static str, Series)> {
+    let of = |orientation: [f64; 6], step: [f64; 3]| {
+        let position = |n: usize| std::array::from_fn(|axis| 10.0 - 3.0 * axis as f64 + n as f64 * step[axis]);
+        Series { orientation, positions: (0..4).map(position).collect(), ..Series::default() }
+    };
+    let (c, s) = (0.8, 0.6);
+    vec![
+        ("axial", Series::default()),
+        ("mirrored", of([-1.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 2.5])),
+        ("upside down", of([1.0, 0.0, 0.0, 0.0, -1.0, 0.0], [0.0, 0.0, 2.5])),
+        ("sagittal", of([0.0, 1.0, 0.0, 0.0, 0.0, -1.0], [2.0, 0.0, 0.0])),
+        ("oblique", of([c, s, 0.0, 0.0, 0.0, -1.0], [-s * 2.0, c * 2.0, 0.0])),
+        ("tilted", of([1.0, 0.0, 0.0, 0.0, 1.0, 0.0], [0.0, 1.6, 5.0])),
+    ]
+}
+
+/// Labels with holes, single voxels, and both labels, by a hash of the index.
+fn labels(scan: &Scan, seed: usize) -> Volume<u8> {
+    Volume::from_fn(scan.volume.geometry().clone(), |[k, j, i]| {
+        let hash = (k * 7919 + j * 104_729 + i * 1_299_709 + seed * 15_485_863) % 997;
+        [0, 0, 1, 1, 1, 2][hash % 6]
+    })
+}
+
+fn write_all(folder: &Path, labels: &Volume<u8>, scan: &Scan, by: SegmentsBy) {
+    let source = scan.dicom.as_ref().unwrap();
+    for (name, stored) in [("seg.dcm", SegmentationType::Binary), ("labelmap.dcm", SegmentationType::LabelMap)] {
+        write_segmentation(&folder.join(name), labels, source, stored, by, &made()).unwrap();
+    }
+    write_structure_set(&folder.join("rtstruct.dcm"), labels, source, by, &made()).unwrap();
+}
+
+#[test]
+fn labels_come_back_from_segmentations_and_contours_in_every_orientation() {
+    for (name, series) in series() {
+        let folder = tempfile::tempdir().unwrap();
+        series.write(&folder.path().join("ct"));
+        let scan = read_scan(&folder.path().join("ct")).unwrap();
+        for by in [SegmentsBy::Label, SegmentsBy::Lesion] {
+            let mut labels = labels(&scan, 1);
+            if name == "tilted" {
+                // What lies beyond the frames, in the corners of the upright volume, is in no object.
+                let source = Series::default();
+                let shape = labels.shape();
+                for ((k, j, _), label) in labels.data_mut().indexed_iter_mut() {
+                    // Slices are whole rows apart here.
+                    let first = 2 * k;
+                    if j < first || j >= first + ROWS {
+                        *label = 0;
+                    }
+                }
+                assert_eq!((shape[0], source.positions.len()), (4, 4));
+            }
+            write_all(folder.path(), &labels, &scan, by);
+            for file in ["seg.dcm", "labelmap.dcm", "rtstruct.dcm"] {
+                if name == "tilted" && file != "rtstruct.dcm" {
+                    // Its frames are not those of the upright volume, and say so.
+                    let error = read_labels_like(&folder.path().join(file), scan.volume.geometry());
+                    assert!(error.is_ok() || matches!(error.unwrap_err().kind(), ReadErrorKind::Dicom(_)));
+                    continue;
+                }
+                let Labels { volume, warnings, .. } =
+                    read_labels_like(&folder.path().join(file), scan.volume.geometry()).unwrap();
+                assert_eq!(volume.data(), labels.data(), "{name}, {file}, {by:?}");
+                assert!(warnings.is_empty(), "{name}, {file}: {warnings:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn contours_find_their_series_in_the_folder_and_segmentations_need_none() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write(folder.path());
+    let scan = read_scan(folder.path()).unwrap();
+    let labels = labels(&scan, 2);
+    write_all(folder.path(), &labels, &scan, SegmentsBy::Label);
+    assert_eq!(read_labels(&folder.path().join("rtstruct.dcm")).unwrap().volume, labels);
+    assert_eq!(read_labels(&folder.path().join("seg.dcm")).unwrap().volume.data(), labels.data());
+    let alone = tempfile::tempdir().unwrap();
+    std::fs::copy(folder.path().join("rtstruct.dcm"), alone.path().join("rtstruct.dcm")).unwrap();
+    let error = read_labels(&alone.path().join("rtstruct.dcm")).unwrap_err();
+    assert!(matches!(error.kind(), ReadErrorKind::Dicom(DicomError::NoGrid)));
+}
+
+#[test]
+fn nothing_found_is_a_valid_object_with_a_frame_for_every_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write(&folder.path().join("ct"));
+    let scan = read_scan(&folder.path().join("ct")).unwrap();
+    let nothing = scan.volume.map(|_| 0u8);
+    write_all(folder.path(), &nothing, &scan, SegmentsBy::Label);
+    let object = open_file(folder.path().join("seg.dcm")).unwrap();
+    assert_eq!(object.element(tags::NUMBER_OF_FRAMES).unwrap().to_int::<u32>().unwrap(), 2);
+    for file in ["seg.dcm", "labelmap.dcm", "rtstruct.dcm"] {
+        let read = read_labels_like(&folder.path().join(file), scan.volume.geometry()).unwrap();
+        assert_eq!(read.volume.data(), nothing.data(), "{file}");
+    }
+}
+
+#[test]
+fn the_same_labels_give_the_same_bytes_and_uids_and_others_give_others() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write(&folder.path().join("ct"));
+    let scan = read_scan(&folder.path().join("ct")).unwrap();
+    let write = |name: &str, labels: &Volume<u8>| {
+        let out = folder.path().join(name);
+        std::fs::create_dir(&out).unwrap();
+        write_all(&out, labels, &scan, SegmentsBy::Label);
+        ["seg.dcm", "labelmap.dcm", "rtstruct.dcm"].map(|file| std::fs::read(out.join(file)).unwrap())
+    };
+    let uid = |name: &str| {
+        let object = open_file(folder.path().join(name).join("seg.dcm")).unwrap();
+        object.element(tags::SOP_INSTANCE_UID).unwrap().to_str().unwrap().into_owned()
+    };
+    assert_eq!(write("a", &labels(&scan, 1)), write("b", &labels(&scan, 1)));
+    write("c", &labels(&scan, 3));
+    assert_eq!(uid("a"), uid("b"));
+    assert_ne!(uid("a"), uid("c"));
+}
+
+#[test]
+fn objects_belong_to_the_patient_and_the_study_and_say_what_made_them() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write_with(&folder.path().join("ct"), |_, data| {
+        put(data, tags::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 100");
+        put(data, tags::PATIENT_NAME, VR::PN, "Müller^Jörg");
+    });
+    let scan = read_scan(&folder.path().join("ct")).unwrap();
+    write_all(folder.path(), &labels(&scan, 1), &scan, SegmentsBy::Label);
+    let lesion = LesionMeasures { volume_ml: 1.5, long_axis_mm: 12.0, short_axis_mm: 8.0, mean_hu: 60.0 };
+    let measured = Measurements { liver_ml: 1500.0, tumour_ml: Some(1.5), lesions: vec![lesion] };
+    let report = folder.path().join("sr.dcm");
+    write_measurements(&report, &measured, scan.dicom.as_ref().unwrap(), None, &made()).unwrap();
+    for file in ["seg.dcm", "labelmap.dcm", "rtstruct.dcm", "sr.dcm"] {
+        let object = open_file(folder.path().join(file)).unwrap();
+        let text = |tag| object.element(tag).unwrap().to_str().unwrap().trim().to_owned();
+        assert_eq!(text(tags::PATIENT_NAME), "Müller^Jörg", "{file}");
+        assert_eq!(text(tags::STUDY_INSTANCE_UID), "1.2.3.4");
+        assert_eq!((text(tags::SOFTWARE_VERSIONS).as_str(), text(tags::MANUFACTURER).as_str()), ("hepar 1.0", "hepar"));
+    }
+}
+
+#[test]
+fn segments_without_known_codes_keep_their_numbers_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write(&folder.path().join("ct"));
+    let scan = read_scan(&folder.path().join("ct")).unwrap();
+    let labels = labels(&scan, 1);
+    let path = folder.path().join("seg.dcm");
+    let source = scan.dicom.as_ref().unwrap();
+    write_segmentation(&path, &labels, source, SegmentationType::LabelMap, SegmentsBy::Label, &made()).unwrap();
+    let rename = |names: [&str; 2]| {
+        let mut object = open_file(&path).unwrap();
+        object.update_value(tags::SEGMENT_SEQUENCE, |value| {
+            for (item, name) in value.items_mut().unwrap().iter_mut().zip(names) {
+                put(item, tags::SEGMENT_LABEL, VR::LO, name);
+                item.remove_element(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE);
+            }
+        });
+        let renamed = folder.path().join(format!("{}.dcm", names[0]));
+        object.write_to_file(&renamed).unwrap();
+        read_labels_like(&renamed, scan.volume.geometry()).unwrap()
+    };
+    let unknown = rename(["Spleen", "Kidney"]);
+    assert_eq!((unknown.volume.data(), &unknown.warnings[..]), (labels.data(), &[Warning::SegmentsByNumber][..]));
+    let by_name = rename(["Liver", "Kidney"]);
+    assert_eq!(by_name.warnings, [Warning::SegmentsLeftOut { names: vec!["Kidney".to_owned()] }]);
+    assert!(by_name.volume.data().iter().zip(labels.data()).all(|(a, b)| *a == u8::from(*b == 1)));
+}
+
+#[test]
+fn patients_of_3d_ircadb_are_read_as_they_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let patient = folder.path().join("3Dircadb1.99");
+    let series = Series { positions: positions(5, 2.0), ..Series::default() };
+    series.write(&patient.join("PATIENT_DICOM"));
+    // Masks are CT images of 8 bits in the same series.
+    let mask = |name: &str, inside: &dyn Fn(usize, usize) -> bool| {
+        series.write_with(&patient.join("MASKS_DICOM").join(name), |n, data| {
+            for (tag, value) in [(tags::BITS_ALLOCATED, 8u16), (tags::BITS_STORED, 8), (tags::HIGH_BIT, 7)] {
+                data.put(dicom_core::DataElement::new(tag, VR::US, dicom_core::PrimitiveValue::from(value)));
+            }
+            let bytes: Vec<u8> = (0..ROWS * COLUMNS).map(|at| if inside(n, at) { 255 } else { 0 }).collect();
+            let pixels = dicom_core::PrimitiveValue::U8(bytes.into());
+            data.put(dicom_core::DataElement::new(tags::PIXEL_DATA, VR::OB, pixels));
+        });
+    };
+    mask("liver", &|n, at| (1..4).contains(&n) && at > 7);
+    mask("livertumor01", &|n, at| n == 2 && at == 12);
+    mask("livertumors2", &|n, at| n == 3 && at == 20);
+    mask("liverkyst", &|n, at| n == 1 && at == 15);
+    mask("bone", &|_, at| at == 0);
+    let (scan, labels) = (read_scan(&patient).unwrap(), read_labels(&patient).unwrap());
+    assert_eq!(scan.volume.geometry(), labels.volume.geometry());
+    assert_eq!(scan.volume.shape(), [5, ROWS, COLUMNS]);
+    for ((k, j, i), label) in labels.volume.data().indexed_iter() {
+        let at = j * COLUMNS + i;
+        let expected = match (k, at) {
+            (2, 12) | (3, 20) => 2,
+            (1..4, 8..) => 1,
+            _ => 0,
+        };
+        assert_eq!(*label, expected, "slice {k}, pixel {at}");
+    }
+    assert!(hepar_formats::is_patient_folder(&patient) && !hepar_formats::is_patient_folder(folder.path()));
+}
+
+#[test]
+fn a_ct_is_no_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = Series::default().write(folder.path()).remove(0);
+    let said = crate::series::sentence(&read_labels(&file).unwrap_err());
+    let class = uids::CT_IMAGE_STORAGE;
+    assert_eq!(said, format!("it is CT (class {class}), where a segmentation or a structure set is needed"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_damaged_segmentation_or_structure_set_gives_labels_or_a_sentence(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..10),
+        which in 0usize..3,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        Series::default().write(folder.path());
+        let scan = read_scan(folder.path()).unwrap();
+        write_all(folder.path(), &labels(&scan, 5), &scan, SegmentsBy::Label);
+        let path = folder.path().join(["seg.dcm", "labelmap.dcm", "rtstruct.dcm"][which]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        for read in [read_labels(&path), read_labels_like(&path, scan.volume.geometry())] {
+            match read {
+                Ok(labels) => prop_assert!(labels.volume.data().len() < 1 << 24),
+                Err(error) => prop_assert!(error.kind().to_string().len() > 5),
+            }
+        }
+    }
+}

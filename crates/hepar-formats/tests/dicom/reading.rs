@@ -1,0 +1,222 @@
+use std::io::Write;
+
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::{tags, uids};
+use hepar_formats::{ScanOptions, Warning, read_scan, read_scan_with};
+
+use crate::series::{COLUMNS, ROWS, Series, intensity, positions, put, sentence};
+
+fn strict() -> ScanOptions {
+    ScanOptions { strict: true, ..ScanOptions::default() }
+}
+
+#[test]
+fn a_folder_gives_the_volume_whatever_the_files_are_called() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write(&folder.path().join("CD/A/B"));
+    std::fs::write(folder.path().join("AUTORUN.INF"), "[autorun]").unwrap();
+    let scan = read_scan(folder.path()).unwrap();
+    assert_eq!(scan.volume.shape(), [4, ROWS, COLUMNS]);
+    assert!(scan.volume.data().indexed_iter().all(|((k, j, i), v)| *v == intensity(k, j, i)));
+    // LPS to RAS: x and y change their sign.
+    assert_eq!(scan.volume.geometry().to_world([1.0, 0.0, 0.0]).0, [10.0, 20.0, 102.5]);
+    assert_eq!(scan.volume.geometry().to_world([0.0, 1.0, 1.0]).0, [9.3, 19.2, 100.0]);
+    assert!(scan.warnings.iter().all(|w| matches!(w, Warning::NotHounsfield { .. })), "{:?}", scan.warnings);
+    let source = scan.dicom.unwrap();
+    assert_eq!((source.slices(), source.series_uid(), source.files().len()), (4, "1.2.3.4.1", 4));
+    assert_eq!(source.name(), "2 \"Abdomen\"");
+}
+
+#[test]
+fn a_zip_archive_gives_the_same_volume_as_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Series::default().write(&folder.path().join("series"));
+    let archive = folder.path().join("study.zip");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&archive).unwrap());
+    for file in &files {
+        let name = format!("A/{}", file.file_name().unwrap().to_str().unwrap());
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&std::fs::read(file).unwrap()).unwrap();
+    }
+    zip.finish().unwrap();
+    let (from_zip, from_folder) = (read_scan(&archive).unwrap(), read_scan(&folder.path().join("series")).unwrap());
+    assert_eq!(from_zip.volume, from_folder.volume);
+}
+
+#[test]
+fn every_way_to_write_a_data_set_gives_the_same_volume() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = {
+        let explicit = folder.path().join("explicit");
+        Series::default().write(&explicit);
+        read_scan(&explicit).unwrap().volume
+    };
+    for (name, syntax) in [("implicit", uids::IMPLICIT_VR_LITTLE_ENDIAN), ("big", "1.2.840.10008.1.2.2")] {
+        let path = folder.path().join(name);
+        Series { syntax, ..Series::default() }.write(&path);
+        assert_eq!(read_scan(&path).unwrap().volume, expected, "{name}");
+    }
+    // Without preamble and meta information, as before 1996.
+    for (name, entry) in [
+        ("bare-explicit", dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN.erased()),
+        ("bare-implicit", dicom_transfer_syntax_registry::entries::IMPLICIT_VR_LITTLE_ENDIAN.erased()),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        for n in 0..4 {
+            let mut file = std::fs::File::create(path.join(n.to_string())).unwrap();
+            Series::default().slice(n).write_dataset_with_ts(&mut file, &entry).unwrap();
+        }
+        assert_eq!(read_scan(&path).unwrap().volume, expected, "{name}");
+    }
+    // Deflated: everything behind the meta information.
+    let path = folder.path().join("deflated");
+    std::fs::create_dir(&path).unwrap();
+    for file in Series::default().write(&path) {
+        let bytes = std::fs::read(&file).unwrap();
+        let meta = 144 + u32::from_le_bytes(*bytes[140..].first_chunk().unwrap()) as usize;
+        let mut deflated = Vec::new();
+        let mut encoder = flate2::write::DeflateEncoder::new(&mut deflated, flate2::Compression::default());
+        encoder.write_all(&bytes[meta..]).unwrap();
+        encoder.finish().unwrap();
+        let mut head = bytes[..meta].to_vec();
+        let uid = b"1.2.840.10008.1.2.1\0";
+        let place = head.windows(uid.len()).position(|window| window == uid).unwrap();
+        head.splice(place..place + uid.len(), *b"1.2.840.10008.1.2.1.99");
+        head[place - 2] = 22;
+        head[140..144].copy_from_slice(&(meta as u32 - 144 + 2).to_le_bytes());
+        std::fs::write(&file, [head, deflated].concat()).unwrap();
+    }
+    assert_eq!(read_scan(&path).unwrap().volume, expected, "deflated");
+}
+
+#[test]
+fn every_slice_has_its_own_rescaling_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write_with(folder.path(), |n, data| {
+        put(data, tags::RESCALE_INTERCEPT, VR::DS, if n == 2 { "-1000" } else { "-1024" });
+    });
+    let scan = read_scan(folder.path()).unwrap();
+    assert_eq!(scan.volume.data()[[2, 1, 1]], intensity(2, 1, 1) + 24);
+    assert_eq!(scan.volume.data()[[1, 1, 1]], intensity(1, 1, 1));
+    assert!(scan.warnings.contains(&Warning::MixedRescale { count: 2 }));
+    assert!(sentence(&read_scan_with(folder.path(), &strict()).unwrap_err()).contains("2 different slopes"));
+}
+
+#[test]
+fn a_missing_slice_is_interpolated_and_said_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = Series { positions: positions(6, 2.0), ..Series::default() };
+    let files = series.write(folder.path());
+    std::fs::remove_file(&files[3]).unwrap();
+    let scan = read_scan(folder.path()).unwrap();
+    assert_eq!(scan.volume.shape()[0], 6);
+    assert_eq!(scan.volume.data()[[3, 2, 2]], (intensity(2, 2, 2) + intensity(4, 2, 2)) / 2);
+    assert!(scan.warnings.iter().any(|w| matches!(w, Warning::SlicesInterpolated { interpolated: 1, .. })));
+    let said = sentence(&read_scan_with(folder.path(), &strict()).unwrap_err());
+    assert!(said.contains("were interpolated. Without --strict it would be mended"), "{said}");
+}
+
+#[test]
+fn a_tilted_gantry_gives_upright_slices() {
+    let folder = tempfile::tempdir().unwrap();
+    // A column of the same intensity at the same place of the patient: each slice is two rows further back.
+    let positions = (0..4).map(|n| [-10.0, -20.0 + 1.6 * f64::from(n), 100.0 + 5.0 * f64::from(n)]).collect();
+    Series { positions, ..Series::default() }.write(folder.path());
+    let scan = read_scan(folder.path()).unwrap();
+    assert_eq!(scan.volume.shape(), [4, ROWS + 6, COLUMNS]);
+    for k in 0..4 {
+        assert_eq!(scan.volume.data()[[k, 2 * k + 1, 3]], intensity(k, 1, 3), "{k}");
+    }
+    assert_eq!(scan.volume.data()[[0, ROWS + 3, 0]], -1000, "air comes in");
+    assert!(scan.warnings.iter().any(|w| matches!(w, Warning::TiltCorrected { .. })));
+    assert!(read_scan_with(folder.path(), &strict()).is_err());
+}
+
+#[test]
+fn slices_that_are_there_twice_are_taken_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Series::default().write(folder.path());
+    std::fs::copy(&files[1], folder.path().join("copy.dcm")).unwrap();
+    let scan = read_scan(folder.path()).unwrap();
+    assert_eq!(scan.volume.shape()[0], 4);
+    assert!(scan.warnings.contains(&Warning::SlicesTwice { count: 1 }));
+    // Another object with the same pixels at the same place.
+    Series::default().write_with(&folder.path().join("sent-again"), |n, data| {
+        put(data, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.9.{n}"));
+    });
+    let scan = read_scan(folder.path()).unwrap();
+    assert!(scan.warnings.contains(&Warning::SlicesTwice { count: 5 }), "{:?}", scan.warnings);
+}
+
+#[test]
+fn two_scans_of_one_place_are_told_apart_by_acquisition_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write_with(&folder.path().join("a"), |_, data| put(data, tags::ACQUISITION_NUMBER, VR::IS, "1"));
+    let brighter = Series { rescale: (1.0, -1000.0), ..Series::default() };
+    brighter.write_with(&folder.path().join("b"), |n, data| {
+        put(data, tags::ACQUISITION_NUMBER, VR::IS, "2");
+        put(data, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.9.{n}"));
+        put(data, tags::RESCALE_INTERCEPT, VR::DS, "-1024");
+    });
+    let scan = read_scan(folder.path()).unwrap();
+    assert!(scan.dicom.unwrap().name().ends_with("acquisition 1"));
+    let same = tempfile::tempdir().unwrap();
+    Series::default().write(&same.path().join("a"));
+    brighter.write_with(&same.path().join("b"), |n, data| {
+        put(data, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.9.{n}"));
+        put(data, tags::RESCALE_INTERCEPT, VR::DS, "-1024");
+    });
+    let said = sentence(&read_scan(same.path()).unwrap_err());
+    assert!(said.contains("4 slices lie where another one lies (the first at 100.00 mm"), "{said}");
+}
+
+#[test]
+fn an_enhanced_image_is_read_by_its_functional_groups() {
+    use dicom_core::value::DataSetSequence;
+    use dicom_object::InMemDicomObject;
+    let sequence = |items: Vec<InMemDicomObject>| DataSetSequence::from(items);
+    let single = |tag, item: InMemDicomObject| DataElement::new(tag, VR::SQ, sequence(vec![item]));
+    let of = |elements: Vec<(dicom_core::Tag, &str)>| {
+        let element = |(tag, value)| DataElement::new(tag, VR::DS, PrimitiveValue::from(value));
+        InMemDicomObject::from_element_iter(elements.into_iter().map(element))
+    };
+    let series = Series { sop_class: uids::ENHANCED_CT_IMAGE_STORAGE, ..Series::default() };
+    let mut data = series.slice(0);
+    for tag in [tags::IMAGE_POSITION_PATIENT, tags::IMAGE_ORIENTATION_PATIENT, tags::PIXEL_SPACING] {
+        data.remove_element(tag);
+    }
+    // Frames come from the highest slice to the lowest.
+    let order = [3usize, 2, 1, 0];
+    let frame = |n: &usize| {
+        let position = of(vec![(tags::IMAGE_POSITION_PATIENT, &format!("-10\\-20\\{}", 100.0 + 2.5 * *n as f64))]);
+        InMemDicomObject::from_element_iter([single(tags::PLANE_POSITION_SEQUENCE, position)])
+    };
+    data.put(DataElement::new(
+        tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+        VR::SQ,
+        sequence(order.iter().map(frame).collect()),
+    ));
+    let shared = InMemDicomObject::from_element_iter([
+        single(tags::PLANE_ORIENTATION_SEQUENCE, of(vec![(tags::IMAGE_ORIENTATION_PATIENT, "1\\0\\0\\0\\1\\0")])),
+        single(
+            tags::PIXEL_MEASURES_SEQUENCE,
+            of(vec![(tags::PIXEL_SPACING, "0.8\\0.7"), (tags::SLICE_THICKNESS, "2.5")]),
+        ),
+        single(
+            tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+            of(vec![(tags::RESCALE_SLOPE, "1"), (tags::RESCALE_INTERCEPT, "-1024")]),
+        ),
+    ]);
+    data.put(single(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, shared));
+    put(&mut data, tags::NUMBER_OF_FRAMES, VR::IS, "4");
+    let stored = |n: usize, at: usize| (intensity(n, at / COLUMNS, at % COLUMNS) + 1024) as u16;
+    let pixels: Vec<u16> = order.iter().flat_map(|n| (0..ROWS * COLUMNS).map(|at| stored(*n, at))).collect();
+    data.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("enhanced.dcm");
+    series.save(&path, data);
+    let scan = read_scan(&path).unwrap();
+    assert!(scan.volume.data().indexed_iter().all(|((k, j, i), v)| *v == intensity(k, j, i)));
+    assert_eq!(scan.volume.geometry().spacing(), [2.5, 0.8, 0.7]);
+}

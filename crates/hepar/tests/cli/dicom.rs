@@ -1,0 +1,147 @@
+//! DICOM in, DICOM out.
+
+use std::path::Path;
+
+use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{FileMetaTableBuilder, InMemDicomObject, open_file};
+use hepar_formats::{inspect, read_labels, read_labels_like};
+use hepar_volume::Volume;
+
+use crate::program::{command, folder_with_scan, hepar, json, names, phantom, segment};
+
+/// Writes a scan as a series of CT images, one for each slice along k.
+fn write_series(folder: &Path, scan: &Volume<i16>, description: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    let geometry = scan.geometry();
+    let lps = |[x, y, z]: [f64; 3]| [-x, -y, z];
+    let [_, dj, di] = geometry.directions().map(lps);
+    let [_, sj, si] = geometry.spacing();
+    let join = |numbers: &[f64]| numbers.iter().map(f64::to_string).collect::<Vec<_>>().join("\\");
+    for (k, slice) in scan.data().outer_iter().enumerate() {
+        let uid = format!("1.2.3.4.{}", k + 1);
+        let mut data = InMemDicomObject::new_empty();
+        let mut text = |tag: Tag, vr: VR, value: &str| {
+            data.put(DataElement::new(tag, vr, PrimitiveValue::from(value)));
+        };
+        text(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE);
+        text(tags::SOP_INSTANCE_UID, VR::UI, &uid);
+        text(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3");
+        text(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.4");
+        text(tags::FRAME_OF_REFERENCE_UID, VR::UI, "1.2.3.5");
+        text(tags::MODALITY, VR::CS, "CT");
+        text(tags::SERIES_NUMBER, VR::IS, "7");
+        text(tags::SERIES_DESCRIPTION, VR::LO, description);
+        text(tags::PATIENT_ID, VR::LO, "42");
+        text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &join(&[di, dj].concat()));
+        text(tags::IMAGE_POSITION_PATIENT, VR::DS, &join(&lps(geometry.to_world([k as f64, 0.0, 0.0]).0)));
+        text(tags::PIXEL_SPACING, VR::DS, &join(&[sj, si]));
+        text(tags::SLICE_THICKNESS, VR::DS, "5");
+        text(tags::RESCALE_SLOPE, VR::DS, "1");
+        text(tags::RESCALE_INTERCEPT, VR::DS, "0");
+        text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2");
+        for (tag, value) in [
+            (tags::ROWS, slice.nrows() as u16),
+            (tags::COLUMNS, slice.ncols() as u16),
+            (tags::SAMPLES_PER_PIXEL, 1),
+            (tags::BITS_ALLOCATED, 16),
+            (tags::BITS_STORED, 16),
+            (tags::HIGH_BIT, 15),
+            (tags::PIXEL_REPRESENTATION, 1),
+        ] {
+            data.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+        }
+        let pixels: Vec<u16> = slice.iter().map(|v| *v as u16).collect();
+        data.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
+        let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
+        let path = folder.join(format!("IM{:03}", (k * 7) % scan.shape()[0]));
+        data.with_meta(meta).unwrap().write_to_file(path).unwrap();
+    }
+}
+
+fn folder_with_study() -> tempfile::TempDir {
+    let folder = folder_with_scan();
+    write_series(&folder.path().join("study/S1"), &phantom().ct, "Abdomen portal venous");
+    folder
+}
+
+#[test]
+fn a_study_gives_the_labels_of_the_same_scan_as_nifti_and_a_segmentation() {
+    let folder = folder_with_study();
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "nifti", "-q"]).expect(0);
+    segment(folder.path(), &["study", "-o", "dicom", "-q"]).expect(0);
+    let result = folder.path().join("dicom");
+    let all = ["labels.nii.gz", "lesions.csv", "manifest.json", "preview.png", "result.json", "seg.dcm"];
+    assert_eq!(names(&result), all);
+    let labels = read_labels(&result.join("labels.nii.gz")).unwrap().volume;
+    let truth = read_labels(&folder.path().join("nifti/labels.nii.gz")).unwrap().volume;
+    assert_eq!(labels.data(), truth.data());
+    let segmentation = read_labels_like(&result.join("seg.dcm"), labels.geometry()).unwrap();
+    assert_eq!(segmentation.volume.data(), labels.data());
+    let manifest = json(&result.join("manifest.json"));
+    assert_eq!(manifest["series"], "1.2.3.4");
+    assert!(manifest["files"]["seg.dcm"].is_string() && manifest["input"]["sha256"].as_str().unwrap().len() == 64);
+    // Scores need no grid beside it.
+    let run = hepar(folder.path(), &["evaluate", "dicom/seg.dcm", "nifti/labels.nii.gz"]).expect(0);
+    assert!(run.out.contains("1.000"), "{}", run.out);
+}
+
+#[test]
+fn what_is_written_can_be_chosen_and_what_is_not_written_again_goes() {
+    let folder = folder_with_study();
+    let arguments = ["study", "-o", "out", "-q", "--write", "labels,seg,rtstruct,sr,nrrd", "--split-lesions"];
+    segment(folder.path(), &arguments).expect(0);
+    let out = folder.path().join("out");
+    for file in ["seg.dcm", "rtstruct.dcm", "sr.dcm", "labels.seg.nrrd", "labels.nii.gz"] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    let lesions = json(&out.join("result.json"))["lesions"].as_array().unwrap().len();
+    let segments = open_file(out.join("seg.dcm")).unwrap();
+    assert_eq!(segments.element(tags::SEGMENT_SEQUENCE).unwrap().items().unwrap().len(), 1 + lesions);
+    let labels = read_labels(&out.join("labels.nii.gz")).unwrap().volume;
+    for file in ["rtstruct.dcm", "labels.seg.nrrd"] {
+        assert_eq!(
+            read_labels_like(&out.join(file), labels.geometry()).unwrap().volume.data(),
+            labels.data(),
+            "{file}"
+        );
+    }
+    segment(folder.path(), &["study", "-o", "out", "-q", "--force", "--write", "labels"]).expect(0);
+    assert_eq!(names(&out), ["labels.nii.gz", "lesions.csv", "manifest.json", "preview.png", "result.json"]);
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "x", "--write", "seg"]).fails(2, &["seg.dcm", "it is no DICOM"]);
+    segment(folder.path(), &["study", "-o", "x", "--series", "99"]).fails(3, &["no series 99", "1.2.3.4"]);
+}
+
+#[test]
+fn a_study_is_described_with_the_reason_of_the_choice() {
+    let folder = folder_with_study();
+    let run = hepar(folder.path(), &["info", "study"]).expect(0);
+    assert!(run.out.contains("yes: the only CT series") && run.out.contains("1.2.3.4"), "{}", run.out);
+    let run = hepar(folder.path(), &["info", "study", "--json"]).expect(0);
+    let info: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!((&info["series"][0]["segmented"], &info["format"]), (&"yes".into(), &"DICOM".into()));
+    assert_eq!(info["voxels"]["looks_like_ct"], true);
+}
+
+#[test]
+fn files_become_files_of_other_formats() {
+    let folder = folder_with_study();
+    let convert = |arguments: &[&str]| {
+        let mut command = command(folder.path(), &["convert"]);
+        crate::program::Run::from(command.args(arguments).output().unwrap())
+    };
+    convert(&["study", "ct.mha"]).expect(0);
+    convert(&["ct.mha", "ct.nrrd"]).expect(0);
+    let scan = inspect(&folder.path().join("ct.nrrd")).unwrap();
+    assert!(scan.geometry.matches(phantom().ct.geometry(), 1e-3));
+    for (file, options) in [("seg.dcm", &["--labelmap"][..]), ("rt.dcm", &["--as", "rtstruct"][..])] {
+        convert(&[&["a_label.nii.gz", file, "--like", "study"][..], options].concat()).expect(0);
+        convert(&[file, &format!("{file}.nii.gz"), "--like", "study"]).expect(0);
+        let labels = read_labels(&folder.path().join(format!("{file}.nii.gz"))).unwrap();
+        assert_eq!(labels.volume.data(), phantom().labels.data(), "{file}");
+    }
+    convert(&["a_label.nii.gz", "x.dcm"]).fails(2, &["--like"]);
+    convert(&["study", "x.dcm"]).fails(2, &["cannot become a DICOM series"]);
+    convert(&["study", "x.png"]).fails(2, &["must end in"]);
+    convert(&["a_label.nii.gz", "seg.dcm", "--like", "study"]).fails(5, &["not written by hepar"]);
+}
