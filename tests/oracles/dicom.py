@@ -211,7 +211,7 @@ def study(hepar: pathlib.Path, name: str, source: pathlib.Path, out: pathlib.Pat
 def report(hepar: pathlib.Path, source: pathlib.Path, out: pathlib.Path, name: str) -> None:
     """A whole run, with the report that only segmenting makes."""
     done = run(hepar, "segment", source, "-o", out, "--write", "labels,seg,rtstruct,sr,nrrd", "--force")
-    check(name, "hepar segment writes labels, seg, rtstruct, sr, nrrd", done.returncode == 0, done.stdout.strip()[:120])
+    check(name, "hepar segment writes labels, seg, rtstruct, sr, nrrd", done.returncode == 0, done.stdout.split("\n")[0][:120])
     if done.returncode:
         return
     for file in ("seg.dcm", "rtstruct.dcm", "sr.dcm"):

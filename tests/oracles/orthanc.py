@@ -22,9 +22,9 @@ def get(path: str) -> bytes:
 
 
 def send(folder: pathlib.Path) -> None:
-    # Besides the uncompressed syntaxes, JPEG 2000 lossless is proposed for series that are stored so.
+    # Classes that the files need (-R), which the usual ones lack; besides the uncompressed syntaxes, JPEG 2000 lossless is proposed for series that are stored so.
     options = ["-xv"] if "JPEG2000" in syntax(folder) else []
-    subprocess.run(["storescu", *options, "+sd", "+r", "127.0.0.1", str(DICOM), str(folder)], check=True,
+    subprocess.run(["storescu", *options, "-R", "+sd", "+r", "127.0.0.1", str(DICOM), str(folder)], check=True,
                    capture_output=True)
 
 
