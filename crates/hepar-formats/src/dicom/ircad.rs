@@ -13,7 +13,7 @@ use crate::dicom::instance::Instance;
 use crate::dicom::pixels::PixelReader;
 use crate::dicom::place::{Place, files_in_archive, files_in_folder};
 use crate::dicom::read::grid;
-use crate::dicom::segmentation_read::Steps;
+use crate::dicom::segmentation_read::{Steps, beyond};
 use crate::image::ScanOptions;
 use crate::segments::Meaning;
 use crate::warning::Warning;
@@ -65,9 +65,8 @@ impl Patient {
                 let shape = volume.shape();
                 let mut data = volume.data_mut();
                 for at in (0..samples.len()).filter(|at| samples[*at] > 0) {
-                    if let Some(index) = steps.index(at / columns, at % columns, shape) {
-                        data[index] = data[index].max(meaning.label());
-                    }
+                    let index = steps.index(at / columns, at % columns, shape).ok_or_else(beyond)?;
+                    data[index] = data[index].max(meaning.label());
                 }
             }
         }

@@ -205,11 +205,16 @@ fn put(
         if label == 0 {
             continue;
         }
-        if let Some(index) = steps.index(at / columns, at % columns, shape) {
-            data[index] = data[index].max(label);
-        }
+        let index = steps.index(at / columns, at % columns, shape).ok_or_else(beyond)?;
+        data[index] = data[index].max(label);
     }
     Ok(())
+}
+
+/// What is marked lies outside of the grid: to leave it out would make it smaller than it is.
+pub(crate) fn beyond() -> DicomError {
+    let text = "it marks voxels outside of the grid that it is to be put on; take a grid that covers all of it";
+    DicomError::OtherGrid(text.to_owned())
 }
 
 /// How the pixels of a frame lie on the axes of a volume: along its axes, forwards or backwards.

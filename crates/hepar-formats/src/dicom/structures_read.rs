@@ -11,6 +11,7 @@ use crate::dicom::codes;
 use crate::dicom::error::DicomError;
 use crate::dicom::object::{Attributes, Object};
 use crate::dicom::outline::fill;
+use crate::dicom::segmentation_read::beyond;
 use crate::dicom::vectors::flipped;
 use crate::segments::Meaning;
 use crate::warning::Warning;
@@ -121,7 +122,10 @@ fn masks(structure: &InMemDicomObject, grid: &Geometry) -> Result<BTreeMap<usize
             return Err(DicomError::OtherGrid(text.to_owned()));
         }
         let slice = k.round();
-        if (k - slice).abs() > OFF_SLICE || slice < 0.0 || slice >= slices as f64 {
+        if slice < 0.0 || slice >= slices as f64 {
+            return Err(beyond());
+        }
+        if (k - slice).abs() > OFF_SLICE {
             continue;
         }
         // Corners of pixels are at whole numbers there, their centres here.

@@ -6,6 +6,7 @@ use hepar_formats::{Labels, labels_need_grid, read_labels, read_labels_like, rea
 use hepar_metrics::Figure;
 use hepar_metrics::protocol::hepar::Hepar;
 use hepar_metrics::protocol::lits2017::Lits2017;
+use hepar_volume::Geometry;
 
 use crate::evaluate::grid::on_one_grid;
 use crate::evaluate::overlay::Overlay;
@@ -90,12 +91,38 @@ fn read_pair(pair: &Pair) -> (Result<Labels, EvaluateError>, Result<Labels, Eval
             let reference = read(&pair.reference);
             (on_grid_of(&pair.prediction, &reference), reference)
         }
-        (_, true) => {
+        (false, true) => {
             let prediction = read(&pair.prediction);
             let reference = on_grid_of(&pair.reference, &prediction);
             (prediction, reference)
         }
+        (true, true) => {
+            let (prediction, reference) = rayon::join(|| read(&pair.prediction), || read(&pair.reference));
+            let (Ok(prediction), Ok(reference)) = (prediction, reference) else {
+                // Contours without their series have no grid unless the other file gives one.
+                let prediction = read(&pair.prediction);
+                let reference = on_grid_of(&pair.reference, &prediction);
+                return (prediction, reference);
+            };
+            let both = covering(prediction.volume.geometry(), reference.volume.geometry());
+            let on_both = |path: &Path| read_labels_like(path, &both).map_err(EvaluateError::from);
+            (on_both(&pair.prediction), on_both(&pair.reference))
+        }
     }
+}
+
+/// The first grid, extended by whole voxels until it covers the second too; as it is when the result would be no grid.
+fn covering(first: &Geometry, second: &Geometry) -> Geometry {
+    let last = second.shape().map(|voxels| (voxels - 1) as f64);
+    let corners = [[0.0; 3], last].map(|corner| first.to_index(second.to_world(corner)));
+    let least = |axis: usize| corners[0][axis].min(corners[1][axis]).round().min(0.0) as i64;
+    let greatest =
+        |axis: usize| corners[0][axis].max(corners[1][axis]).round().max((first.shape()[axis] - 1) as f64) as i64;
+    let start = [0, 1, 2].map(least);
+    let shape = [0, 1, 2].map(|axis| (greatest(axis) - start[axis] + 1).max(1) as usize);
+    // Grids that lie far from each other are of no one patient; reading will say so.
+    let is_sane = shape.iter().zip(first.shape()).all(|(to, from)| *to <= 4096.max(2 * from));
+    if is_sane { first.window(start, shape).unwrap_or_else(|_| first.clone()) } else { first.clone() }
 }
 
 /// Gives labels their meaning.
@@ -127,4 +154,21 @@ fn notes(scores: &Hepar) -> Vec<String> {
     // Many livers have no tumour, and finding none there is no oddity.
     let of_tumour = if tumour.is_empty() { None } else { sides("tumour", tumour.predicted, tumour.reference) };
     of_liver.into_iter().chain(of_tumour).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grid_that_covers_two_holds_the_voxels_of_both() {
+        let whole = Geometry::axis_aligned([40, 30, 20], [5.0, 0.7, 0.8]).unwrap();
+        let (a, b) = (whole.window([3, 0, 0], [10, 30, 20]).unwrap(), whole.window([20, 0, 0], [6, 30, 20]).unwrap());
+        let both = covering(&a, &b);
+        assert_eq!(both.shape(), [23, 30, 20]);
+        let expected = whole.window([3, 0, 0], [23, 30, 20]).unwrap();
+        assert!(both.matches(&expected, 1e-6));
+        assert!(covering(&b, &a).matches(&expected, 1e-6), "whichever is first");
+        assert_eq!(covering(&whole, &a), whole);
+    }
 }
