@@ -36,9 +36,9 @@ def main():
     parser.add_argument("--case", action="append", help="part of a case's name; repeatable")
     parser.add_argument("--output", type=Path, help="file for the table")
     arguments = parser.parse_args()
-    cargo("build", "--release", "--bin", "hepar")
-    for package, example in [("hepar-model", "generated_bundle"), ("hepar-engine", "forward"), ("hepar-nets", "step")]:
-        cargo("build", "--release", "-p", package, "--example", example)
+    # The whole workspace at once, as for its tests: package by package, burn would be built anew with other features.
+    examples = [part for example in ["generated_bundle", "forward", "step"] for part in ["--example", example]]
+    cargo("build", "--release", "--workspace", "--bin", "hepar", *examples)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         run([TARGET / "examples" / "generated_bundle", folder / "model"])

@@ -71,7 +71,7 @@ fn a_study_gives_the_labels_of_the_same_scan_as_nifti_and_a_segmentation() {
     segment(folder.path(), &["a_ct.nii.gz", "-o", "nifti", "-q"]).expect(0);
     segment(folder.path(), &["study", "-o", "dicom", "-q"]).expect(0);
     let result = folder.path().join("dicom");
-    let all = ["labels.nii.gz", "lesions.csv", "manifest.json", "preview.png", "result.json", "seg.dcm"];
+    let all = ["labels.nii.gz", "lesions.csv", "manifest.json", "preview.png", "report.html", "result.json", "seg.dcm"];
     assert_eq!(names(&result), all);
     let labels = read_labels(&result.join("labels.nii.gz")).unwrap().volume;
     let truth = read_labels(&folder.path().join("nifti/labels.nii.gz")).unwrap().volume;
@@ -107,7 +107,10 @@ fn what_is_written_can_be_chosen_and_what_is_not_written_again_goes() {
         );
     }
     segment(folder.path(), &["study", "-o", "out", "-q", "--force", "--write", "labels"]).expect(0);
-    assert_eq!(names(&out), ["labels.nii.gz", "lesions.csv", "manifest.json", "preview.png", "result.json"]);
+    assert_eq!(
+        names(&out),
+        ["labels.nii.gz", "lesions.csv", "manifest.json", "preview.png", "report.html", "result.json"]
+    );
     segment(folder.path(), &["a_ct.nii.gz", "-o", "x", "--write", "seg"]).fails(2, &["seg.dcm", "it is no DICOM"]);
     segment(folder.path(), &["study", "-o", "x", "--series", "99"]).fails(3, &["no series 99", "1.2.3.4"]);
 }
