@@ -3,7 +3,7 @@
 //!
 //! As at inference ([`crate::exit`]) everything happens tile by tile, and the first layer is computed again where it is
 //! needed. One map of full size is kept, because its statistics are needed before anyone can go on: conv9's output
-//! before normalisation. In the backward pass its gradient takes its place, tile by tile ([`tiles`]); the gradient of
+//! before normalisation. In the backward pass its gradient takes its place, tile by tile (`tiles`); the gradient of
 //! the normalised map is a convolution of the one-channel gradient of the logits and is computed twice rather than
 //! stored.
 
@@ -57,7 +57,7 @@ pub struct HeadInputs<'a> {
 /// What the backward pass needs of the forward pass.
 #[derive(Debug, Clone)]
 pub struct HeadState {
-    /// conv9's output, tile by tile ([`tiles`]).
+    /// conv9's output, tile by tile (`tiles`).
     raw: Scratch,
     /// Its mean, `[channels]`.
     pub mean: Vec<f32>,

@@ -2,7 +2,7 @@
 //! a 3³ convolution; the same with a 1³ convolution to all channels; plus a 1³ convolution of the input.
 //!
 //! Only the narrow maps are kept for the backward pass, before their normalisation. What is normalised is computed again
-//! wherever it is needed, in panels of a few voxels that fit the cache ([`panel`]), and the last convolution and the
+//! wherever it is needed, in panels of a few voxels that fit the cache (`panel`), and the last convolution and the
 //! shortcut are one matrix. Maps are N × C × D × H × W in C order. Results do not depend on the number of threads: how a
 //! map is split up is decided by its shape.
 
