@@ -84,7 +84,8 @@ mod tests {
         for part in [32, 64, 160] {
             let parts = vec![vec![crate::isa::arch().dispatch(Whole(&x, part))]];
             let (ours, spread) = Moments::of_channels(&parts, 1);
-            assert!((f64::from(ours[0]) - mean).abs() < 1e-4, "{ours:?} {mean}");
+            // A few units in the last place of 32 bits: one lane alone adds all values of a part.
+            assert!((f64::from(ours[0]) - mean).abs() < 4e-7 * mean, "{ours:?} {mean}");
             assert!((f64::from(spread[0]) - variance).abs() < 1e-4 * variance, "{spread:?} {variance}");
         }
     }
