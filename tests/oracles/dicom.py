@@ -208,14 +208,36 @@ def study(hepar: pathlib.Path, name: str, source: pathlib.Path, out: pathlib.Pat
     by_contours(name, out / "rtstruct.dcm", expected)
 
 
+def by_probability(study: str, out: pathlib.Path) -> None:
+    """highdicom reads the fractions of the DICOM object as SimpleITK reads those of the NIfTI files."""
+    seg = hd.seg.segread(str(out / "probability.dcm"))
+    kind = (str(seg.SegmentationType), str(seg.SegmentationFractionalType))
+    check(study, "highdicom reads probability.dcm as probabilities", kind == ("FRACTIONAL", "PROBABILITY"), str(kind))
+    volume = seg.get_volume(rescale_fractional=True)
+    affine = volume.affine
+    for number, file in enumerate(("liver-probability.nii.gz", "tumour-probability.nii.gz")):
+        image = sitk.ReadImage(str(out / file), sitk.sitkFloat32)
+        theirs = sitk.GetArrayFromImage(image)
+        worst, ours = 0.0, volume.array[..., number]
+        for index in np.argwhere(ours > 0)[::97]:
+            point = (affine @ np.append(index, 1.0))[:3]
+            i, j, k = image.TransformPhysicalPointToIndex([float(v) for v in point])
+            worst = max(worst, abs(float(ours[tuple(index)]) - float(theirs[k, j, i])))
+        total = abs(float(ours.sum()) - float(theirs.sum())) / max(float(theirs.sum()), 1.0)
+        check(study, f"highdicom's probabilities are those of {file}", worst < 2e-3 and total < 1e-3,
+              f"off by {worst:.1e}, in all by {total:.1e}")
+
+
 def report(hepar: pathlib.Path, source: pathlib.Path, out: pathlib.Path, name: str) -> None:
     """A whole run, with the report that only segmenting makes."""
-    done = run(hepar, "segment", source, "-o", out, "--write", "labels,seg,rtstruct,sr,nrrd", "--force")
-    check(name, "hepar segment writes labels, seg, rtstruct, sr, nrrd", done.returncode == 0, done.stdout.split("\n")[0][:120])
+    kinds = "labels,seg,rtstruct,sr,nrrd,probabilities,fractional-seg"
+    done = run(hepar, "segment", source, "-o", out, "--write", kinds, "--force")
+    check(name, f"hepar segment writes {kinds}", done.returncode == 0, done.stdout.split("\n")[0][:120])
     if done.returncode:
         return
-    for file in ("seg.dcm", "rtstruct.dcm", "sr.dcm"):
+    for file in ("seg.dcm", "rtstruct.dcm", "sr.dcm", "probability.dcm"):
         dciodvfy(name, out / file)
+    by_probability(name, out)
     sr = pydicom.dcmread(out / "sr.dcm")
     read = hd.sr.ComprehensiveSR.from_dataset(sr)
     groups = hd.sr.MeasurementReport.from_sequence(read.content, is_root=True)

@@ -6,7 +6,7 @@ use hepar_volume::Volume;
 
 use crate::dicom::{self, DicomSource, Measurements, Provenance, SegmentationReference, SegmentationType};
 use crate::error::WriteError;
-use crate::segments::SegmentsBy;
+use crate::segments::{Meaning, SegmentsBy};
 
 /// Writes labels (0 background, 1 liver, 2 tumour) as a DICOM segmentation on the frames of their series.
 ///
@@ -27,6 +27,22 @@ pub fn write_segmentation(
     made: &Provenance,
 ) -> Result<SegmentationReference, WriteError> {
     dicom::segmentation::write(path, labels, source, (stored, by), made)
+}
+
+/// Writes probabilities (255 stands for 1) as a fractional DICOM segmentation on the frames of their series, a segment
+/// for each, as [`write_segmentation`] writes labels.
+///
+/// PS3.3 C.8.20.2.3.2, with `PROBABILITY` as the type of fraction.
+///
+/// # Errors
+/// When one of them is not on the grid that the series was read into, or the file cannot be written.
+pub fn write_fractional_segmentation(
+    path: &Path,
+    probabilities: &[(Meaning, &Volume<u8>)],
+    source: &DicomSource,
+    made: &Provenance,
+) -> Result<(), WriteError> {
+    dicom::segmentation::write_fractional(path, probabilities, source, made)
 }
 
 /// Writes labels as an RT structure set: contours along the edges of voxels on every slice of the series.

@@ -232,6 +232,14 @@ pub fn write_scan(path: &Path, scan: &Volume<i16>, grid: &GridHeader) -> Result<
     }
 }
 
+/// Writes probabilities as bytes that the file's slope brings to 0..=1 (255 stands for 1) on `grid`, as NIfTI.
+///
+/// # Errors
+/// As [`write_labels`].
+pub fn write_probabilities(path: &Path, probabilities: &Volume<u8>, grid: &GridHeader) -> Result<(), WriteError> {
+    nifti::write_probabilities(path, probabilities, grid)
+}
+
 /// Endings of images that are written, the longer ones first.
 const WRITTEN: [&str; 5] = [".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha"];
 

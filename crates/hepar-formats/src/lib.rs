@@ -31,7 +31,7 @@ mod warning;
 
 pub use atomic::write_atomically;
 pub use datatype::{ByteOrder, Datatype};
-pub use derived::{write_measurements, write_segmentation, write_structure_set};
+pub use derived::{write_fractional_segmentation, write_measurements, write_segmentation, write_structure_set};
 pub use dicom::{
     DicomError, DicomSource, ElementTag, LesionMeasures, Measurements, Provenance, SegmentationReference,
     SegmentationType, SeriesInfo, StackProblem, Verdict,
@@ -41,7 +41,7 @@ pub use grid::GridHeader;
 pub use image::{
     HeaderInfo, Labels, NiftiPosition, Scan, ScanOptions, inspect, inspect_with, is_patient_folder, labels_need_grid,
     list_series, names_an_image, read_labels, read_labels_like, read_labels_truncated, read_scan, read_scan_with,
-    write_labels, write_scan,
+    write_labels, write_probabilities, write_scan,
 };
 pub use nifti::forms::AffineSource;
 pub use segments::{Meaning, SegmentsBy};

@@ -58,6 +58,23 @@ pub(crate) struct Segment {
     pub(crate) lesion: Option<u16>,
 }
 
+impl Segment {
+    /// The segment of all that is the liver, or a tumour.
+    pub(crate) fn of_label(number: u16, meaning: Meaning) -> Self {
+        let (name, colour) = match meaning {
+            Meaning::Liver => ("Liver", [221, 130, 101]),
+            Meaning::Tumour => ("Liver tumour", [144, 238, 144]),
+        };
+        Self { number, name: name.to_owned(), meaning, colour, lesion: None }
+    }
+
+    /// The segment of one lesion; the liver's is the first.
+    fn of_lesion(lesion: u16) -> Self {
+        let all = Self::of_label(lesion + 1, Meaning::Tumour);
+        Self { name: format!("{} {lesion}", all.name), lesion: Some(lesion), ..all }
+    }
+}
+
 /// Labels as segments.
 pub(crate) struct Segments {
     pub(crate) list: Vec<Segment>,
@@ -70,27 +87,15 @@ impl Segments {
     ///
     /// There are always a liver and a tumour segment, or the liver alone when tumours are split and there are none.
     pub(crate) fn of(labels: &Volume<u8>, by: SegmentsBy) -> Self {
-        let liver = Segment {
-            number: 1,
-            name: "Liver".to_owned(),
-            meaning: Meaning::Liver,
-            colour: [221, 130, 101],
-            lesion: None,
-        };
-        let tumour = |number: u16, lesion: Option<u16>| Segment {
-            number,
-            name: lesion.map_or("Liver tumour".to_owned(), |lesion| format!("Liver tumour {lesion}")),
-            meaning: Meaning::Tumour,
-            colour: [144, 238, 144],
-            lesion,
-        };
+        let liver = Segment::of_label(1, Meaning::Liver);
         match by {
-            SegmentsBy::Label => {
-                Self { list: vec![liver, tumour(2, None)], numbers: labels.map(|&label| u16::from(label).min(3) % 3) }
-            }
+            SegmentsBy::Label => Self {
+                list: vec![liver, Segment::of_label(2, Meaning::Tumour)],
+                numbers: labels.map(|&label| u16::from(label).min(3) % 3),
+            },
             SegmentsBy::Lesion => {
                 let (numbers, lesions) = lesions(labels);
-                let list = (1..=lesions).map(|lesion| tumour(lesion + 1, Some(lesion)));
+                let list = (1..=lesions).map(Segment::of_lesion);
                 Self { list: std::iter::once(liver).chain(list).collect(), numbers }
             }
         }

@@ -12,10 +12,14 @@ use crate::error::{PipelineError, check_same_grid};
 use crate::findings::{Findings, LastStage, findings_of};
 use crate::liver::segment_liver;
 use crate::localize::localize;
-use crate::object::ObjectMask;
+use crate::object::{Found, ObjectMask};
 use crate::probabilities::StageRun;
+use crate::probability_map::ProbabilityMap;
 use crate::tumour::segment_tumour;
 use crate::watch::Watch;
+
+/// What a stage finds that does not run.
+const NOTHING: Found = Found { object: None, probability: None };
 
 /// The three stages with their networks, ready to run on one scan after the other.
 pub struct Pipeline {
@@ -31,6 +35,8 @@ pub struct Request<'a> {
     pub last: LastStage,
     /// The liver (label ≥ 1) if it is known already, on the scan's grid; then only tumours are looked for.
     pub liver: Option<&'a Volume<u8>>,
+    /// Whether the probabilities are wanted too.
+    pub probabilities: bool,
 }
 
 /// What became of a scan.
@@ -40,8 +46,21 @@ pub struct Segmentation {
     pub labels: Volume<u8>,
     /// What the labels say.
     pub findings: Findings,
+    /// How probable liver and tumours are, where they were asked for.
+    pub probabilities: Probabilities,
     /// Wall time of the stages that ran, in their order, in seconds.
     pub seconds: Vec<(StageName, f64)>,
+}
+
+/// How probable something is in every voxel, on the scan's own grid in its stored order: 255 stands for 1.
+///
+/// `None` when it was not asked for, or nobody looked: the liver was given, or tumours were not wanted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Probabilities {
+    /// The liver with its tumours; 0 outside of the box in which stage 2 looked.
+    pub liver: Option<Volume<u8>>,
+    /// A tumour; 0 outside of the liver.
+    pub tumour: Option<Volume<u8>>,
 }
 
 impl Pipeline {
@@ -92,36 +111,46 @@ impl Pipeline {
         };
         let mut seconds = Vec::new();
         let liver = match request.liver {
-            Some(given) => given_liver(given, to_canonical),
-            None => self.find_liver(&canonical, watch, &mut seconds)?,
+            Some(given) => Found { object: given_liver(given, to_canonical), probability: None },
+            None => self.find_liver(&canonical, request.probabilities, watch, &mut seconds)?,
         };
-        let tumour = match &liver {
+        let tumour = match &liver.object {
             Some(liver) if request.last == LastStage::Tumour => {
                 self.find_tumour(&canonical, liver, watch, &mut seconds)?
             }
-            _ => None,
+            _ => NOTHING,
         };
         // Before the labels need memory of their own.
         drop(canonical);
-        let labels = paint(scan, to_canonical, liver.as_ref(), tumour.as_ref());
-        let findings = findings_of(&labels, scan, request.last);
-        Ok(Segmentation { labels, findings, seconds })
+        let labels = paint(scan, to_canonical, liver.object.as_ref(), tumour.object.as_ref());
+        let findings = findings_of(&labels, scan, request.last, tumour.probability.as_ref());
+        let on_grid = |found: &Found, was_looked_for: bool| {
+            let nowhere = || Volume::filled(scan.geometry().clone(), 0);
+            let of_map = |map: &ProbabilityMap| map.to_volume(scan.geometry());
+            (request.probabilities && was_looked_for).then(|| found.probability.as_ref().map_or_else(nowhere, of_map))
+        };
+        let probabilities = Probabilities {
+            liver: on_grid(&liver, request.liver.is_none()),
+            tumour: on_grid(&tumour, request.last == LastStage::Tumour),
+        };
+        Ok(Segmentation { labels, findings, probabilities, seconds })
     }
 
     fn find_liver(
         &mut self,
         scan: &Volume<i16>,
+        keep: bool,
         watch: &dyn Watch,
         seconds: &mut Vec<(StageName, f64)>,
-    ) -> Result<Option<ObjectMask>, PipelineError> {
+    ) -> Result<Found, PipelineError> {
         let margin = self.liver.0.margin;
         let mut localizer = run(StageName::Localizer, &mut self.localizer);
         let Some(region) = timed(seconds, StageName::Localizer, || localize(&mut localizer, scan, margin, watch))?
         else {
-            return Ok(None);
+            return Ok(NOTHING);
         };
         let mut liver = run(StageName::Liver, &mut self.liver);
-        timed(seconds, StageName::Liver, || segment_liver(&mut liver, scan, &region, watch))
+        timed(seconds, StageName::Liver, || segment_liver(&mut liver, scan, &region, keep, watch))
     }
 
     fn find_tumour(
@@ -130,7 +159,7 @@ impl Pipeline {
         liver: &ObjectMask,
         watch: &dyn Watch,
         seconds: &mut Vec<(StageName, f64)>,
-    ) -> Result<Option<ObjectMask>, PipelineError> {
+    ) -> Result<Found, PipelineError> {
         let margin = self.tumour.0.margin;
         let mut tumour = run(StageName::Tumour, &mut self.tumour);
         timed(seconds, StageName::Tumour, || segment_tumour(&mut tumour, scan, liver, margin, watch))
@@ -152,9 +181,7 @@ fn timed<T>(seconds: &mut Vec<(StageName, f64)>, stage: StageName, work: impl Fn
 fn given_liver(given: &Volume<u8>, to_canonical: Reorientation) -> Option<ObjectMask> {
     let bounds = VoxelBox::around(given.data(), |&label| label >= 1)?;
     let part = to_canonical.apply(&given.crop(&bounds));
-    let last = bounds.end().map(|end| end - 1);
-    let [a, b] = [bounds.start(), last].map(|corner| to_canonical.index(corner, given.shape()));
-    let start = std::array::from_fn(|axis| a[axis].min(b[axis]));
+    let start = to_canonical.voxel_box(&bounds, given.shape()).start();
     ObjectMask::new(start, part.map(|&label| label >= 1).data())
 }
 

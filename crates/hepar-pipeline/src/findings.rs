@@ -7,7 +7,8 @@ use ndarray::Zip;
 
 use crate::error::{GridMismatch, check_same_grid};
 use crate::intensity::Intensity;
-use crate::lesions::{Lesion, lesions_of};
+use crate::lesions::{LEAST_CONFIDENCE, Lesion, lesions_of};
+use crate::probability_map::ProbabilityMap;
 
 /// How far a scan goes through the stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,6 +92,11 @@ pub enum Caution {
         /// How many of them.
         lesions: usize,
     },
+    /// The network is little sure of lesions: their mean probability is below 0.75.
+    DoubtfulLesions {
+        /// How many of them.
+        lesions: usize,
+    },
 }
 
 /// A side of the scan, named by where it lies in the patient.
@@ -137,6 +143,10 @@ impl fmt::Display for Caution {
                     if *lesions == 1 { "1 lesion touches".to_owned() } else { format!("{lesions} lesions touch") };
                 write!(f, "{subject} the border of the liver and may belong to something beside it")
             }
+            Self::DoubtfulLesions { lesions } => {
+                let subject = if *lesions == 1 { "1 lesion is".to_owned() } else { format!("{lesions} lesions are") };
+                write!(f, "{subject} doubtful: the network's mean probability there is below {LEAST_CONFIDENCE}")
+            }
         }
     }
 }
@@ -163,11 +173,17 @@ impl fmt::Display for Side {
 /// When the two are not on the same grid.
 pub fn describe(labels: &Volume<u8>, scan: &Volume<i16>, last: LastStage) -> Result<Findings, GridMismatch> {
     check_same_grid(scan.geometry(), labels.geometry())?;
-    Ok(findings_of(labels, scan, last))
+    Ok(findings_of(labels, scan, last, None))
 }
 
-/// As [`describe`], for volumes that are known to share a grid.
-pub(crate) fn findings_of(labels: &Volume<u8>, scan: &Volume<i16>, last: LastStage) -> Findings {
+/// As [`describe`], for volumes that are known to share a grid, and with the `tumour` stage's probabilities if there are
+/// any.
+pub(crate) fn findings_of(
+    labels: &Volume<u8>,
+    scan: &Volume<i16>,
+    last: LastStage,
+    tumour: Option<&ProbabilityMap>,
+) -> Findings {
     let liver_box = VoxelBox::around(labels.data(), |&label| label >= 1);
     let (mut parenchyma, mut liver_voxels, mut tumour_voxels) = (Intensity::default(), 0usize, 0usize);
     Zip::from(labels.data()).and(scan.data()).for_each(|&label, &hu| {
@@ -186,11 +202,10 @@ pub(crate) fn findings_of(labels: &Volume<u8>, scan: &Volume<i16>, last: LastSta
     };
     let looked_for_tumours = matches!(outcome, Outcome::NoTumour | Outcome::Tumours);
     let mean_hu = (parenchyma.count() > 0).then(|| parenchyma.mean());
-    let lesions = lesions_of(labels, scan);
+    let lesions = lesions_of(labels, scan, tumour);
     let mut cautions = cautions_of_grid(labels, liver_box);
     cautions.extend(mean_hu.and_then(caution_of_intensity));
-    let at_border = lesions.iter().filter(|lesion| lesion.at_border).count();
-    cautions.extend((at_border > 0).then_some(Caution::LesionsAtBorder { lesions: at_border }));
+    cautions.extend(cautions_of_lesions(&lesions));
     Findings {
         outcome,
         liver_ml: ml(liver_voxels),
@@ -204,6 +219,24 @@ pub(crate) fn findings_of(labels: &Volume<u8>, scan: &Volume<i16>, last: LastSta
     }
 }
 
+impl Findings {
+    /// Says how sure the network was of each lesion, the largest first, and what follows from it.
+    ///
+    /// Nothing changes when there are not as many confidences as lesions: they belong to other labels.
+    pub fn set_confidences(&mut self, confidences: &[Option<f64>]) {
+        if confidences.len() != self.lesions.len() {
+            return;
+        }
+        for (lesion, confidence) in self.lesions.iter_mut().zip(confidences) {
+            lesion.confidence = *confidence;
+        }
+        let of_lesions =
+            |caution: &Caution| matches!(caution, Caution::LesionsAtBorder { .. } | Caution::DoubtfulLesions { .. });
+        self.cautions.retain(|caution| !of_lesions(caution));
+        self.cautions.extend(cautions_of_lesions(&self.lesions));
+    }
+}
+
 fn caution_of_intensity(mean_hu: f64) -> Option<Caution> {
     if !USUAL_MEANS.contains(&mean_hu) {
         Some(Caution::UnusualIntensity { mean_hu })
@@ -212,19 +245,26 @@ fn caution_of_intensity(mean_hu: f64) -> Option<Caution> {
     }
 }
 
+fn cautions_of_lesions(lesions: &[Lesion]) -> Vec<Caution> {
+    let at_border = lesions.iter().filter(|lesion| lesion.at_border).count();
+    let doubtful = lesions.iter().filter(|lesion| lesion.is_doubtful()).count();
+    let at_border = (at_border > 0).then_some(Caution::LesionsAtBorder { lesions: at_border });
+    let doubtful = (doubtful > 0).then_some(Caution::DoubtfulLesions { lesions: doubtful });
+    at_border.into_iter().chain(doubtful).collect()
+}
+
 fn cautions_of_grid(labels: &Volume<u8>, liver_box: Option<VoxelBox>) -> Vec<Caution> {
     let to_canonical = Reorientation::to_canonical(labels.geometry());
     let canonical = to_canonical.geometry(labels.geometry());
     let mut cautions = Vec::new();
     if let Some(bounds) = liver_box {
-        let last = bounds.end().map(|end| end - 1);
-        let [a, b] = [bounds.start(), last].map(|corner| to_canonical.index(corner, labels.shape()));
+        let liver = to_canonical.voxel_box(&bounds, labels.shape());
         let sides = [(Side::Inferior, Side::Superior), (Side::Anterior, Side::Posterior), (Side::Right, Side::Left)];
         for (axis, (low, high)) in sides.into_iter().enumerate() {
-            if a[axis].min(b[axis]) == 0 {
+            if liver.start()[axis] == 0 {
                 cautions.push(Caution::LiverCut(low));
             }
-            if a[axis].max(b[axis]) + 1 == canonical.shape()[axis] {
+            if liver.end()[axis] == canonical.shape()[axis] {
                 cautions.push(Caution::LiverCut(high));
             }
         }
@@ -280,6 +320,26 @@ mod tests {
         assert_eq!(cautions(&at_border, 100), [Caution::LesionsAtBorder { lesions: 1 }]);
         let text = Caution::LesionsAtBorder { lesions: 1 }.to_string();
         assert_eq!(text, "1 lesion touches the border of the liver and may belong to something beside it");
+        let text = Caution::DoubtfulLesions { lesions: 2 }.to_string();
+        assert_eq!(text, "2 lesions are doubtful: the network's mean probability there is below 0.75");
+    }
+
+    #[test]
+    fn lesions_of_little_confidence_are_doubtful() {
+        let mut labels = labels([5.0, 1.0, 1.0]);
+        labels.data_mut()[[4, 8, 25]] = 2;
+        labels.data_mut()[[3, 5, 22]] = 2;
+        let mut findings = describe(&labels, &labels.map(|_| 100), LastStage::Tumour).unwrap();
+        let before = findings.cautions.clone();
+        assert_eq!(before.last(), Some(&Caution::LesionsAtBorder { lesions: 1 }));
+        findings.set_confidences(&[Some(0.75), Some(0.7)]);
+        assert_eq!(findings.cautions[..before.len()], before);
+        assert_eq!(findings.cautions[before.len()..], [Caution::DoubtfulLesions { lesions: 1 }]);
+        assert_eq!(findings.lesions.iter().map(Lesion::is_doubtful).collect::<Vec<_>>(), [false, true]);
+        findings.set_confidences(&[Some(0.1)]);
+        assert_eq!(findings.lesions[0].confidence, Some(0.75), "they belong to other labels");
+        findings.set_confidences(&[None, None]);
+        assert_eq!(findings.cautions, before);
     }
 
     #[test]

@@ -8,9 +8,13 @@ use ndarray::ArrayView3;
 
 use crate::error::{GridMismatch, check_same_grid};
 use crate::intensity::Intensity;
+use crate::probability_map::ProbabilityMap;
 
 /// The label of tumours.
 const TUMOUR: u8 = 2;
+
+/// The confidence below which a lesion is doubtful: nearer to the usual threshold of 0.5 than to certainty.
+pub(crate) const LEAST_CONFIDENCE: f64 = 0.75;
 
 /// A 26-connected component of label 2.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +46,17 @@ pub struct Lesion {
     pub voxels: usize,
     /// Whether a voxel of it shares a face with one outside of the liver (label 0).
     pub at_border: bool,
+    /// Mean of the tumour network's probabilities of its voxels, 0..=1; `None` for labels that no network has made.
+    ///
+    /// It says how sure the network is, not how often it is right: nobody has calibrated it.
+    pub confidence: Option<f64>,
+}
+
+impl Lesion {
+    /// Whether the network is little sure of it.
+    pub fn is_doubtful(&self) -> bool {
+        self.confidence.is_some_and(|confidence| confidence < LEAST_CONFIDENCE)
+    }
 }
 
 /// The lesions (26-connected components of label 2) of `labels`, the largest first; of equal ones that whose first
@@ -53,18 +68,26 @@ pub struct Lesion {
 /// When the two are not on the same grid.
 pub fn find_lesions(labels: &Volume<u8>, scan: &Volume<i16>) -> Result<Vec<Lesion>, GridMismatch> {
     check_same_grid(scan.geometry(), labels.geometry())?;
-    Ok(lesions_of(labels, scan))
+    Ok(lesions_of(labels, scan, None))
 }
 
-/// As [`find_lesions`], for volumes that are known to share a grid.
-pub(crate) fn lesions_of(labels: &Volume<u8>, scan: &Volume<i16>) -> Vec<Lesion> {
+/// As [`find_lesions`], for volumes that are known to share a grid, and with the tumours' probabilities if there are any.
+pub(crate) fn lesions_of(labels: &Volume<u8>, scan: &Volume<i16>, probability: Option<&ProbabilityMap>) -> Vec<Lesion> {
     let Some(tumours) = VoxelBox::around(labels.data(), |&label| label == TUMOUR) else { return Vec::new() };
     // With the voxels around them, to see what tumours border on.
     let bounds = tumours.padded(Margin([Reach::Voxels(1); 3]), labels.geometry());
     let to_canonical = Reorientation::to_canonical(labels.geometry());
     let part = to_canonical.apply(&labels.crop(&bounds));
     let hu = to_canonical.apply(&scan.crop(&bounds));
-    let measure = Measure { geometry: part.geometry(), plane: Plane::of(part.geometry()), to_canonical, bounds };
+    let start = to_canonical.voxel_box(&bounds, labels.shape()).start();
+    let measure = Measure {
+        geometry: part.geometry(),
+        plane: Plane::of(part.geometry()),
+        to_canonical,
+        bounds,
+        start,
+        probability,
+    };
     let mut gathered = gather(&part, &hu);
     // A stable sort: equal ones stay in array order.
     gathered.sort_by_key(|lesion| std::cmp::Reverse(lesion.intensity.count()));
@@ -124,6 +147,10 @@ struct Measure<'a> {
     to_canonical: Reorientation,
     /// The same part in indices of the stored volume.
     bounds: VoxelBox,
+    /// Its first voxel in the canonical volume.
+    start: [usize; 3],
+    /// How probable tumours are in the canonical volume.
+    probability: Option<&'a ProbabilityMap>,
 }
 
 impl Measure<'_> {
@@ -147,7 +174,14 @@ impl Measure<'_> {
             sd_hu: gathered.intensity.sd(),
             voxels,
             at_border: gathered.at_border,
+            confidence: self.probability.map(|map| self.mean_probability(map, &gathered.rows)),
         }
+    }
+
+    fn mean_probability(&self, map: &ProbabilityMap, rows: &[RowSpan]) -> f64 {
+        let [k0, j0, i0] = self.start;
+        let voxels = || rows.iter().flat_map(|row| (row.first..=row.last).map(|i| [k0 + row.k, j0 + row.j, i0 + i]));
+        voxels().map(|voxel| map.at(voxel)).sum::<f64>() / voxels().count() as f64
     }
 
     /// The slice with the longest diameter, the most inferior of equal ones, and both diameters there.

@@ -3,6 +3,7 @@ use hepar_volume::{Geometry, Margin, Reach, VoxelBox};
 use ndarray::{Array3, ArrayView3};
 
 use crate::cut::cut;
+use crate::probability_map::ProbabilityMap;
 
 /// An object in a scan in canonical orientation: the voxels of its tight box, and which of them belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,15 @@ impl ObjectMask {
         let [k0, j0, i0] = self.bounds.start();
         self.mask.indexed_iter().filter(|(_, inside)| **inside).map(move |((k, j, i), _)| [k0 + k, j0 + j, i0 + i])
     }
+}
+
+/// What a stage found in a scan in canonical orientation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The object; `None` when there is none.
+    pub object: Option<ObjectMask>,
+    /// How probable it is where the stage looked; `None` when that was not kept.
+    pub probability: Option<ProbabilityMap>,
 }
 
 /// The part of a scan in canonical orientation that the next stage looks at, given the box of what this one found.

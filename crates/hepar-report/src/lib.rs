@@ -41,5 +41,5 @@ pub use lesion_picture::lesion_picture;
 pub use montage::montage;
 pub use picture::Picture;
 pub use preview::preview;
-pub use result::result_json;
+pub use result::{confidences, result_json};
 pub use tables::{CohortRow, cohort_csv, lesions_csv};

@@ -2,7 +2,7 @@
 
 use hepar_pipeline::{Caution, Findings, Lesion, Side};
 use hepar_volume::{Geometry, Reorientation, VoxelBox, orientation_code};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::section::stored_axis;
 use crate::tables::{outcome_name, tumours_were_looked_for};
@@ -68,12 +68,14 @@ struct LesionEntry {
     sd_hu: f64,
     voxels: usize,
     at_liver_border: bool,
+    /// Mean probability of its voxels, 0 to 1; `null` for labels that no network has made.
+    confidence: Option<f64>,
 }
 
 #[derive(Serialize)]
 struct CautionEntry {
-    /// `liver-cut`, `thick-slices`, `no-contrast`, `unusual-intensity`, `lesions-at-border`, or `other` for a kind that
-    /// this layout does not know.
+    /// `liver-cut`, `thick-slices`, `no-contrast`, `unusual-intensity`, `lesions-at-border`, `doubtful-lesions`, or
+    /// `other` for a kind that this layout does not know.
     kind: &'static str,
     /// The side of the scan that the liver reaches, for `liver-cut`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,7 +86,7 @@ struct CautionEntry {
     /// Mean of the liver outside of tumours, for `no-contrast` and `unusual-intensity`.
     #[serde(skip_serializing_if = "Option::is_none")]
     mean_hu: Option<f64>,
-    /// How many lesions, for `lesions-at-border`.
+    /// How many lesions, for `lesions-at-border` and `doubtful-lesions`.
     #[serde(skip_serializing_if = "Option::is_none")]
     lesions: Option<usize>,
     /// The caution as a sentence.
@@ -120,6 +122,22 @@ pub fn result_json(case: &str, findings: &Findings, geometry: &Geometry) -> Stri
     text
 }
 
+/// The confidences of the lesions in a [`result_json`], in their order; empty when the text is something else.
+pub fn confidences(json: &str) -> Vec<Option<f64>> {
+    #[derive(Deserialize)]
+    struct Result {
+        schema: u32,
+        lesions: Vec<Lesion>,
+    }
+    #[derive(Deserialize)]
+    struct Lesion {
+        #[serde(default)]
+        confidence: Option<f64>,
+    }
+    let result = serde_json::from_str::<Result>(json).ok().filter(|result| result.schema == SCHEMA);
+    result.map(|result| result.lesions.iter().map(|lesion| lesion.confidence).collect()).unwrap_or_default()
+}
+
 fn input(geometry: &Geometry) -> Input {
     let slice_axis = AXES[stored_axis(Reorientation::to_canonical(geometry), 0)];
     let ([nk, nj, ni], [sk, sj, si]) = (geometry.shape(), geometry.spacing());
@@ -151,6 +169,7 @@ fn lesion_entry(lesion: &Lesion) -> LesionEntry {
         sd_hu: rounded(lesion.sd_hu),
         voxels: lesion.voxels,
         at_liver_border: lesion.at_border,
+        confidence: lesion.confidence.map(rounded),
     }
 }
 
@@ -165,6 +184,7 @@ fn caution_entry(caution: &Caution) -> CautionEntry {
             CautionEntry { mean_hu: Some(rounded(*mean_hu)), ..entry("unusual-intensity") }
         }
         Caution::LesionsAtBorder { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("lesions-at-border") },
+        Caution::DoubtfulLesions { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("doubtful-lesions") },
         _ => entry("other"),
     }
 }
@@ -214,6 +234,7 @@ pub(crate) mod tests {
             sd_hu: 9.8764,
             voxels: 7716,
             at_border: true,
+            confidence: Some(0.91666),
         };
         let second = Lesion {
             id: 2,
@@ -227,6 +248,7 @@ pub(crate) mod tests {
             sd_hu: 0.0,
             voxels: 1,
             at_border: false,
+            confidence: None,
             ..first.clone()
         };
         Findings {
@@ -312,7 +334,8 @@ pub(crate) mod tests {
       "mean_hu": 61.25,
       "sd_hu": 9.876,
       "voxels": 7716,
-      "at_liver_border": true
+      "at_liver_border": true,
+      "confidence": 0.917
     }
   ],
   "cautions": [
@@ -348,6 +371,13 @@ pub(crate) mod tests {
         assert_eq!((&json["outcome"], &json["liver_ml"]), (&"no-liver".into(), &0.0.into()));
         assert!(["tumour_ml", "burden", "parenchyma_mean_hu", "liver_box"].iter().all(|key| json[key].is_null()));
         assert_eq!(json["lesions"], Value::Array(Vec::new()));
+    }
+
+    #[test]
+    fn confidences_are_read_back() {
+        assert_eq!(confidences(&result_json("a", &tumours(), &geometry())), [Some(0.917), None]);
+        assert_eq!(confidences("{\"schema\": 1, \"lesions\": [{\"id\": 1}]}"), [None]);
+        assert_eq!((confidences("{}"), confidences("<html>")), (Vec::new(), Vec::new()));
     }
 
     #[test]

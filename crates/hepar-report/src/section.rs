@@ -86,12 +86,9 @@ impl<'a> Anatomy<'a> {
     /// The liver in a box of the stored volume; `None` when the box lies outside.
     pub(crate) fn liver(&self, stored: &VoxelBox) -> Option<Liver> {
         let stored = stored.intersection(&VoxelBox::whole(self.labels.geometry()))?;
-        let last = stored.end().map(|end| end - 1);
-        let [a, b] = [stored.start(), last].map(|corner| self.to_canonical.index(corner, self.labels.shape()));
-        let start: [usize; 3] = std::array::from_fn(|axis| a[axis].min(b[axis]));
-        let bounds = VoxelBox::new(start, std::array::from_fn(|axis| a[axis].max(b[axis]) + 1))?;
+        let bounds = self.to_canonical.voxel_box(&stored, self.labels.shape());
         let counts = liver_in_slices(&self.to_canonical.apply(&self.labels.crop(&stored)));
-        let fullest = std::array::from_fn(|axis| start[axis] + first_greatest(&counts[axis]));
+        let fullest = std::array::from_fn(|axis| bounds.start()[axis] + first_greatest(&counts[axis]));
         Some(Liver { bounds, fullest })
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use hepar_pipeline::{Findings, Lesion, Outcome};
 
 const LESION_COLUMNS: &str = "lesion,volume_ml,long_axis_mm,short_axis_mm,centroid_r_mm,centroid_a_mm,centroid_s_mm,\
-                              long_axis_slice_0based,first_slice_0based,last_slice_0based,mean_hu,sd_hu,voxels";
+                              long_axis_slice_0based,first_slice_0based,last_slice_0based,mean_hu,sd_hu,voxels,confidence";
 
 const COHORT_COLUMNS: &str =
     "case,status,outcome,liver_ml,tumour_ml,tumour_fraction_of_liver,lesions,largest_long_axis_mm";
@@ -23,7 +23,8 @@ pub struct CohortRow {
 ///
 /// Millilitres, millimetres and Hounsfield units have three decimals. The centroid is in RAS+ millimetres: towards the
 /// patient's right, to the front and to the head. Slices are 0-based indices along the stored axis of the input that is
-/// nearest to inferior–superior.
+/// nearest to inferior–superior. The confidence, 0 to 1, is the mean probability of the lesion's voxels, and empty for
+/// labels that no network has made.
 pub fn lesions_csv(findings: &Findings) -> String {
     table(LESION_COLUMNS, findings.lesions.iter().map(lesion_fields))
 }
@@ -51,7 +52,7 @@ pub(crate) fn tumours_were_looked_for(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::NoTumour | Outcome::Tumours)
 }
 
-fn lesion_fields(lesion: &Lesion) -> [String; 13] {
+fn lesion_fields(lesion: &Lesion) -> [String; 14] {
     let [x, y, z] = lesion.centroid.0.map(decimals);
     [
         lesion.id.to_string(),
@@ -67,6 +68,7 @@ fn lesion_fields(lesion: &Lesion) -> [String; 13] {
         decimals(lesion.mean_hu),
         decimals(lesion.sd_hu),
         lesion.voxels.to_string(),
+        lesion.confidence.map(decimals).unwrap_or_default(),
     ]
 }
 
@@ -126,9 +128,9 @@ mod tests {
         assert_eq!(
             lesions_csv(&tumours()),
             "lesion,volume_ml,long_axis_mm,short_axis_mm,centroid_r_mm,centroid_a_mm,centroid_s_mm,\
-             long_axis_slice_0based,first_slice_0based,last_slice_0based,mean_hu,sd_hu,voxels\r\n\
-             1,12.346,31.623,20.000,-10.500,0.000,1200.125,14,11,17,61.250,9.876,7716\r\n\
-             2,0.002,1.414,0.707,0.000,1.000,2.000,3,3,3,-5.000,0.000,1\r\n"
+             long_axis_slice_0based,first_slice_0based,last_slice_0based,mean_hu,sd_hu,voxels,confidence\r\n\
+             1,12.346,31.623,20.000,-10.500,0.000,1200.125,14,11,17,61.250,9.876,7716,0.917\r\n\
+             2,0.002,1.414,0.707,0.000,1.000,2.000,3,3,3,-5.000,0.000,1,\r\n"
         );
     }
 

@@ -116,9 +116,10 @@ fn segment(
 ) -> Result<Option<ObjectMask>, PipelineError> {
     let Some(liver) = ObjectMask::new([0; 3], labels.map(|&label| label >= 1).data()) else { return Ok(None) };
     if config.stage == StageName::Tumour {
-        return segment_tumour(run, scan, &liver, config.margin, watch);
+        return Ok(segment_tumour(run, scan, &liver, config.margin, watch)?.object);
     }
-    segment_liver(run, scan, &grown(liver.bounds(), config.margin, scan.geometry()), watch)
+    let region = grown(liver.bounds(), config.margin, scan.geometry());
+    Ok(segment_liver(run, scan, &region, false, watch)?.object)
 }
 
 fn slices_overlap(

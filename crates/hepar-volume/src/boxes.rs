@@ -28,6 +28,12 @@ impl VoxelBox {
         (0..3).all(|axis| start[axis] < end[axis]).then_some(Self { start, end })
     }
 
+    /// The smallest box that holds both of two voxels `[k, j, i]`.
+    pub(crate) fn spanning(a: [usize; 3], b: [usize; 3]) -> Self {
+        let [start, end] = [[0, 1, 2].map(|axis| a[axis].min(b[axis])), [0, 1, 2].map(|axis| a[axis].max(b[axis]) + 1)];
+        Self { start, end }
+    }
+
     /// All voxels of a grid.
     pub fn whole(geometry: &Geometry) -> Self {
         Self { start: [0; 3], end: geometry.shape() }

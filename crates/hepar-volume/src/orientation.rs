@@ -1,7 +1,7 @@
 use ndarray::{Array3, ArrayView3, ArrayViewMut3, Axis, Zip};
 use rayon::prelude::*;
 
-use crate::{geometry::Geometry, volume::Volume};
+use crate::{boxes::VoxelBox, geometry::Geometry, volume::Volume};
 
 /// Unit vectors, RAS+, nearest to which the canonical axes `[k, j, i]` lie: k grows from inferior to superior, j from
 /// anterior to posterior, i from the patient's right to the left.
@@ -95,6 +95,12 @@ impl Reorientation {
             let source = self.source[axis];
             if self.flipped[axis] { shape[source] - 1 - index[source] } else { index[source] }
         })
+    }
+
+    /// Where the voxels of a box within a source of `shape` `[k, j, i]` land in the result.
+    pub fn voxel_box(self, voxels: &VoxelBox, shape: [usize; 3]) -> VoxelBox {
+        let [a, b] = [voxels.start(), voxels.end().map(|end| end - 1)].map(|corner| self.index(corner, shape));
+        VoxelBox::spanning(a, b)
     }
 
     /// The directions of the result's axes, given those of the source, both `[k, j, i]`.

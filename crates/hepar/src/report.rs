@@ -1,16 +1,18 @@
 //! The report of a scan and its labels: again for a result, or for labels from elsewhere.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use hepar_formats::{Labels, Scan, ScanOptions, read_labels, read_scan_with};
-use hepar_pipeline::{Findings, LastStage, check_same_grid, describe};
+use hepar_pipeline::{Findings, LastStage, Probabilities, check_same_grid, describe};
+use hepar_report::confidences;
 use hepar_volume::{Geometry, Reorientation, Volume};
 
 use crate::cases::case_name;
 use crate::error::{Error, sentence};
 use crate::manifest::{InputFile, MANIFEST_FILE, Manifest};
-use crate::output::{Contents, LABELS_FILE, Product, Products, ResultCase, ResultFolder};
+use crate::output::{Contents, LABELS_FILE, Product, Products, RESULT_FILE, ResultCase, ResultFolder};
 use crate::watch::Listener;
 
 /// A result whose tables, pictures and report are to be made again.
@@ -95,7 +97,11 @@ impl Remake {
         if InputFile::of_scan(&self.scan, &scan)?.sha256 != manifest.input_sha256() {
             tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
         }
-        if manifest.files().get(LABELS_FILE) != Some(&InputFile::of(&labels)?.sha256) {
+        let mut known = Vec::new();
+        if manifest.files().get(LABELS_FILE) == Some(&InputFile::of(&labels)?.sha256) {
+            let result = fs::read_to_string(self.folder.path().join(RESULT_FILE));
+            known = result.map(|text| confidences(&text)).unwrap_or_default();
+        } else {
             tell(
                 &mut manifest,
                 listener,
@@ -104,7 +110,7 @@ impl Remake {
         }
         let last = manifest.last_stage();
         let name = manifest.case().to_owned();
-        write(&self.folder, Case { name, scan, labels: volume, manifest, last, started }, listener)
+        write(&self.folder, Case { name, scan, labels: volume, confidences: known, manifest, last, started }, listener)
     }
 }
 
@@ -119,7 +125,8 @@ impl LabelledScan {
         let name = case_name(&self.scan);
         let manifest =
             Manifest::of_labels(&name, InputFile::of_scan(&self.scan, &scan)?, &scan, InputFile::of(&self.labels)?);
-        write(folder, Case { name, scan, labels, manifest, last: LastStage::Tumour, started }, listener)
+        let last = LastStage::Tumour;
+        write(folder, Case { name, scan, labels, confidences: Vec::new(), manifest, last, started }, listener)
     }
 }
 
@@ -128,24 +135,29 @@ struct Case {
     name: String,
     scan: Scan,
     labels: Volume<u8>,
+    /// How sure the network was of each lesion, the largest first; empty when nobody knows.
+    confidences: Vec<Option<f64>>,
     manifest: Manifest,
     last: LastStage,
     started: Instant,
 }
 
 fn write(folder: &ResultFolder, case: Case, listener: &dyn Listener) -> Result<Findings, Error> {
-    let Case { name, scan, labels, manifest, last, started } = case;
+    let Case { name, scan, labels, confidences, manifest, last, started } = case;
     // The two are known to share a grid, so that this does not fail.
-    let findings = describe(&labels, &scan.volume, last).map_err(|mismatch| ReportError::Grid {
+    let mut findings = describe(&labels, &scan.volume, last).map_err(|mismatch| ReportError::Grid {
         labels: folder.path().join(LABELS_FILE),
         scan: PathBuf::from(manifest.input_path()),
         reason: sentence(&mismatch),
     })?;
+    findings.set_confidences(&confidences);
     findings.cautions.iter().for_each(|caution| listener.warn(&format_args!("{name}: {caution}")));
     let (scan, labels) = (&scan, &labels);
     // Of labels that are there already; a result that is made again keeps what else was made of them.
     let products = Products { files: Some(vec![Product::Labels]), ..Products::default() };
-    let case = ResultCase { name: &name, scan, labels, findings: &findings, products, manifest, started };
+    let probabilities = &Probabilities::default();
+    let case =
+        ResultCase { name: &name, scan, labels, findings: &findings, probabilities, products, manifest, started };
     folder.write_result(case, listener)?;
     Ok(findings)
 }

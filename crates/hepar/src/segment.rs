@@ -114,7 +114,8 @@ impl Segmenter {
         let liver = options.liver.as_deref().map(InputFile::of).transpose()?;
         let file = InputFile::of_scan(input, &scan)?;
         let read_seconds = started.elapsed().as_secs_f64();
-        let request = Request { last: options.last, liver: given.as_ref() };
+        let request =
+            Request { last: options.last, liver: given.as_ref(), probabilities: options.products.need_probabilities() };
         let segmentation = self
             .pipeline
             .segment(&scan.volume, &request, listener)

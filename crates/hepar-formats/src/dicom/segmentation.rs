@@ -13,6 +13,7 @@ use crate::dicom::compose::{
     Composition, Element, Kind, Provenance, date_and_time, decimals, derived_uid, item, reference, referenced_series,
     sequence, short, text,
 };
+use crate::dicom::object::Attributes;
 use crate::dicom::source::{DicomSource, SourceFrame};
 use crate::error::{WriteError, WriteErrorKind};
 use crate::segments::{Meaning, Segment, Segments, SegmentsBy};
@@ -52,6 +53,25 @@ struct Pixels {
     bits: usize,
 }
 
+/// What is in the pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stored {
+    /// A bit a voxel; a frame for each segment and slice.
+    Bits,
+    /// A segment's number a voxel, of 8 or 16 bits; a frame for each slice.
+    Numbers { bits: u16 },
+    /// A probability a voxel, 255 for 1; a frame for each segment and slice.
+    Probabilities,
+}
+
+/// A segmentation but for what all objects have.
+struct Body<'a> {
+    kind: Kind,
+    list: &'a [Segment],
+    stored: Stored,
+    frames: Frames,
+}
+
 /// See [`crate::write_segmentation`].
 pub(crate) fn write(
     path: &Path,
@@ -66,19 +86,65 @@ pub(crate) fn write(
     let segments = Segments::of(labels, by);
     let on_frames: Vec<Array2<u16>> =
         source.frames.iter().map(|frame| source.on_frame(&segments.numbers, frame)).collect();
-    let frames = match stored {
-        SegmentationType::Binary => binary(source, &segments, &on_frames),
-        SegmentationType::LabelMap => label_map(source, &on_frames, segments.list.len()),
+    let (stored, frames) = match stored {
+        SegmentationType::Binary => (Stored::Bits, binary(source, &segments, &on_frames)),
+        SegmentationType::LabelMap => {
+            let bits = if segments.list.len() > usize::from(u8::MAX) { 16 } else { 8 };
+            (Stored::Numbers { bits }, label_map(source, &on_frames, bits))
+        }
     };
     let kind = Kind {
-        sop_class: match stored {
-            SegmentationType::Binary => uids::SEGMENTATION_STORAGE,
-            SegmentationType::LabelMap => LABEL_MAP_STORAGE,
-        },
+        sop_class: stored.sop_class(),
         modality: "SEG",
         series_number: 9001,
         description: "Liver and tumours (hepar)",
     };
+    let body = Body { kind, list: &segments.list, stored, frames };
+    let composition = compose(source, body, made);
+    let reference = SegmentationReference {
+        sop_class: stored.sop_class(),
+        sop_uid: composition.sop_uid.clone(),
+        series_uid: composition.data.text(tags::SERIES_INSTANCE_UID).unwrap_or_default(),
+        by,
+    };
+    composition.write(path)?;
+    Ok(reference)
+}
+
+/// See [`crate::write_fractional_segmentation`].
+pub(crate) fn write_fractional(
+    path: &Path,
+    probabilities: &[(Meaning, &Volume<u8>)],
+    source: &DicomSource,
+    made: &Provenance,
+) -> Result<(), WriteError> {
+    if !probabilities.iter().all(|(_, volume)| source.has_grid_of(volume)) {
+        return Err(WriteError::new(path, WriteErrorKind::Elsewhere));
+    }
+    let list: Vec<Segment> =
+        probabilities.iter().zip(1..).map(|((meaning, _), number)| Segment::of_label(number, *meaning)).collect();
+    let mut frames = Frames::default();
+    for (segment, (_, volume)) in list.iter().zip(probabilities) {
+        frames.add_segment(
+            source,
+            segment,
+            |frame| source.on_frame(volume, frame),
+            |pixels, values| {
+                pixels.bytes.extend(values);
+            },
+        );
+    }
+    let kind = Kind {
+        sop_class: Stored::Probabilities.sop_class(),
+        modality: "SEG",
+        series_number: 9004,
+        description: "Probabilities of liver and tumours (hepar)",
+    };
+    compose(source, Body { kind, list: &list, stored: Stored::Probabilities, frames }, made).write(path)
+}
+
+fn compose(source: &DicomSource, body: Body<'_>, made: &Provenance) -> Composition {
+    let Body { kind, list, stored, frames } = body;
     let mut composition = Composition::new(source, &kind, made, &frames.pixels.bytes);
     let (date, time) = date_and_time(made.made);
     let count = frames.groups.len();
@@ -102,72 +168,103 @@ pub(crate) fn write(
     ]);
     let uid = composition.sop_uid.clone();
     composition.put(dimensions(&uid, stored));
-    composition.put([sequence(tags::SEGMENT_SEQUENCE, description(&segments, &uid))]);
-    composition.put(match stored {
-        SegmentationType::Binary => bits("BINARY", 1),
-        SegmentationType::LabelMap if segments.list.len() > usize::from(u8::MAX) => bits("LABELMAP", 16),
-        SegmentationType::LabelMap => bits("LABELMAP", 8),
-    });
-    if stored == SegmentationType::LabelMap {
-        composition.put([short(tags::PIXEL_PADDING_VALUE, 0)]);
-    }
-    composition.put([frames.pixels.into_element(stored, segments.list.len())]);
-    let series_uid = crate::dicom::object::Attributes::text(&composition.data, tags::SERIES_INSTANCE_UID);
-    let series_uid = series_uid.unwrap_or_default();
-    composition.write(path)?;
-    Ok(SegmentationReference { sop_class: kind.sop_class, sop_uid: uid, series_uid, by })
+    composition.put([sequence(tags::SEGMENT_SEQUENCE, description(list, &uid))]);
+    composition.put(stored.elements());
+    composition.put([frames.pixels.into_element(stored)]);
+    composition
 }
 
 /// Label Map Segmentation Storage, PS3.6 of 2024d.
 pub(crate) const LABEL_MAP_STORAGE: &str = "1.2.840.10008.5.1.4.1.1.66.7";
 
-fn bits(stored: &'static str, allocated: u16) -> Vec<Element> {
-    let mut elements = vec![
-        text(tags::SEGMENTATION_TYPE, VR::CS, stored),
-        short(tags::BITS_ALLOCATED, allocated),
-        short(tags::BITS_STORED, allocated),
-        short(tags::HIGH_BIT, allocated - 1),
-    ];
-    if allocated == 1 {
-        elements.push(text(tags::SEGMENTS_OVERLAP, VR::CS, "YES"));
+impl Stored {
+    fn sop_class(self) -> &'static str {
+        match self {
+            Self::Bits | Self::Probabilities => uids::SEGMENTATION_STORAGE,
+            Self::Numbers { .. } => LABEL_MAP_STORAGE,
+        }
     }
-    elements
+
+    /// What says so: PS3.3 C.8.20.2 and C.8.20.3.
+    fn elements(self) -> Vec<Element> {
+        let (name, allocated) = match self {
+            Self::Bits => ("BINARY", 1),
+            Self::Numbers { bits } => ("LABELMAP", bits),
+            Self::Probabilities => ("FRACTIONAL", 8),
+        };
+        let mut elements = vec![
+            text(tags::SEGMENTATION_TYPE, VR::CS, name),
+            short(tags::BITS_ALLOCATED, allocated),
+            short(tags::BITS_STORED, allocated),
+            short(tags::HIGH_BIT, allocated - 1),
+        ];
+        match self {
+            Self::Bits => elements.push(text(tags::SEGMENTS_OVERLAP, VR::CS, "YES")),
+            Self::Numbers { .. } => elements.push(short(tags::PIXEL_PADDING_VALUE, 0)),
+            Self::Probabilities => elements.extend([
+                text(tags::SEGMENTS_OVERLAP, VR::CS, "YES"),
+                text(tags::SEGMENTATION_FRACTIONAL_TYPE, VR::CS, "PROBABILITY"),
+                short(tags::MAXIMUM_FRACTIONAL_VALUE, u16::from(u8::MAX)),
+            ]),
+        }
+        elements
+    }
 }
 
-/// A frame for each segment and slice that it is in; one without voxels for a segment that is nowhere, since programs
-/// expect one.
+/// Frames of bits for all segments.
 fn binary(source: &DicomSource, segments: &Segments, on_frames: &[Array2<u16>]) -> Frames {
     let mut frames = Frames::default();
     for segment in &segments.list {
-        let mut found = false;
-        let holds = |number: &u16| Segments::holds(segment, *number);
-        for (n, (frame, numbers)) in source.frames.iter().zip(on_frames).enumerate() {
-            if numbers.iter().any(holds) {
-                found = true;
-                frames.groups.push(groups(frame, n, Some(segment)));
-                frames.pixels.push_bits(numbers.iter().map(holds));
-            }
-        }
-        if !found {
-            let middle = source.frames.len() / 2;
-            frames.groups.push(groups(&source.frames[middle], middle, Some(segment)));
-            frames.pixels.push_bits(on_frames[middle].iter().map(|_| false));
-        }
+        let holds = |numbers: &Array2<u16>| numbers.map(|number| u8::from(Segments::holds(segment, *number)));
+        let mut slices = on_frames.iter();
+        let mut next = |_: &SourceFrame| slices.next().map(holds).unwrap_or_default();
+        frames.add_segment(source, segment, &mut next, |pixels, values| {
+            pixels.push_bits(values.into_iter().map(|value| value > 0));
+        });
     }
     frames
 }
 
 /// A frame for each slice.
-fn label_map(source: &DicomSource, on_frames: &[Array2<u16>], segments: usize) -> Frames {
+fn label_map(source: &DicomSource, on_frames: &[Array2<u16>], bits: u16) -> Frames {
     let mut frames = Frames::default();
     for (n, (frame, numbers)) in source.frames.iter().zip(on_frames).enumerate() {
         frames.groups.push(groups(frame, n, None));
-        match segments > usize::from(u8::MAX) {
-            true => frames.pixels.bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
-            false => frames.pixels.bytes.extend(numbers.iter().map(|number| *number as u8)),
+        match bits {
+            16 => frames.pixels.bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
+            _ => frames.pixels.bytes.extend(numbers.iter().map(|number| *number as u8)),
         }
     }
     frames
+}
+
+impl Frames {
+    /// A frame for each slice that a segment is in; one without voxels for a segment that is nowhere, since programs
+    /// expect one.
+    ///
+    /// `values` are asked for of all slices in order, and those above 0 belong to the segment; `push` stores them.
+    fn add_segment(
+        &mut self,
+        source: &DicomSource,
+        segment: &Segment,
+        mut values: impl FnMut(&SourceFrame) -> Array2<u8>,
+        push: impl Fn(&mut Pixels, Array2<u8>),
+    ) {
+        let mut found = false;
+        for (n, frame) in source.frames.iter().enumerate() {
+            let values = values(frame);
+            if values.iter().any(|&value| value > 0) {
+                found = true;
+                self.groups.push(groups(frame, n, Some(segment)));
+                push(&mut self.pixels, values);
+            }
+        }
+        if !found {
+            let middle = source.frames.len() / 2;
+            self.groups.push(groups(&source.frames[middle], middle, Some(segment)));
+            push(&mut self.pixels, Array2::zeros([source.rows, source.columns]));
+        }
+    }
 }
 
 impl Pixels {
@@ -184,8 +281,8 @@ impl Pixels {
         }
     }
 
-    fn into_element(mut self, stored: SegmentationType, segments: usize) -> Element {
-        if stored == SegmentationType::LabelMap && segments > usize::from(u8::MAX) {
+    fn into_element(mut self, stored: Stored) -> Element {
+        if stored == (Stored::Numbers { bits: 16 }) {
             let words: Vec<u16> = self.bytes.as_chunks::<2>().0.iter().map(|b| u16::from_le_bytes(*b)).collect();
             return DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(words.into()));
         }
@@ -243,7 +340,7 @@ fn groups(frame: &SourceFrame, n: usize, segment: Option<&Segment>) -> InMemDico
 }
 
 /// The dimensions that frames are counted along, PS3.3 C.7.6.17.
-fn dimensions(uid: &str, stored: SegmentationType) -> Vec<Element> {
+fn dimensions(uid: &str, stored: Stored) -> Vec<Element> {
     let organization = derived_uid(&[b"dimensions", uid.as_bytes()]);
     let tag = |tag, value| DataElement::new(tag, VR::AT, PrimitiveValue::from(value));
     let dimension = |pointer, group, label: &str| {
@@ -257,8 +354,8 @@ fn dimensions(uid: &str, stored: SegmentationType) -> Vec<Element> {
     let by_segment = dimension(tags::REFERENCED_SEGMENT_NUMBER, tags::SEGMENT_IDENTIFICATION_SEQUENCE, "Segment");
     let by_place = dimension(tags::IMAGE_POSITION_PATIENT, tags::PLANE_POSITION_SEQUENCE, "Position");
     let indices: Vec<InMemDicomObject> = match stored {
-        SegmentationType::Binary => vec![by_segment, by_place],
-        SegmentationType::LabelMap => vec![by_place],
+        Stored::Bits | Stored::Probabilities => vec![by_segment, by_place],
+        Stored::Numbers { .. } => vec![by_place],
     };
     vec![
         sequence(
@@ -270,10 +367,8 @@ fn dimensions(uid: &str, stored: SegmentationType) -> Vec<Element> {
 }
 
 /// What the segments are: PS3.3 C.8.20.4.
-fn description(segments: &Segments, uid: &str) -> Vec<InMemDicomObject> {
-    segments
-        .list
-        .iter()
+fn description(list: &[Segment], uid: &str) -> Vec<InMemDicomObject> {
+    list.iter()
         .map(|segment| {
             let mut elements = vec![
                 short(tags::SEGMENT_NUMBER, segment.number),

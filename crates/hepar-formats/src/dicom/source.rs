@@ -8,6 +8,7 @@ use dicom_object::InMemDicomObject;
 use hepar_volume::{Geometry, Volume};
 use ndarray::{Array2, Axis};
 
+use crate::dicom::object::Attributes;
 use crate::dicom::plane::Plane;
 use crate::dicom::stack::Placed;
 
@@ -71,6 +72,22 @@ impl DicomSource {
     pub(crate) fn shared_of(data: &InMemDicomObject) -> InMemDicomObject {
         let shared = SHARED.iter().filter_map(|tag| data.get(*tag).cloned());
         InMemDicomObject::from_element_iter(shared)
+    }
+
+    /// Who the patient is and which study it is: names and texts of what the series says of it.
+    pub fn patient(&self) -> Vec<(&'static str, String)> {
+        const TOLD: [(&str, Tag); 8] = [
+            ("Patient", tags::PATIENT_NAME),
+            ("Patient ID", tags::PATIENT_ID),
+            ("Born", tags::PATIENT_BIRTH_DATE),
+            ("Sex", tags::PATIENT_SEX),
+            ("Age", tags::PATIENT_AGE),
+            ("Study", tags::STUDY_DESCRIPTION),
+            ("Study date", tags::STUDY_DATE),
+            ("Accession number", tags::ACCESSION_NUMBER),
+        ];
+        let told = TOLD.iter().filter_map(|(name, tag)| Some((*name, self.shared.text(*tag)?)));
+        told.filter(|(_, text)| !text.is_empty()).collect()
     }
 
     /// `SeriesInstanceUID`.

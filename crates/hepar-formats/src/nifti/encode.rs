@@ -14,6 +14,8 @@ const DESCRIPTION: &[u8] = b"hepar";
 pub(crate) enum Contents {
     /// Bytes that are labels.
     Labels,
+    /// Bytes that stand for probabilities, 255 for 1.
+    Probabilities,
     /// Hounsfield units as 16-bit integers.
     Scan,
 }
@@ -22,7 +24,7 @@ impl Contents {
     /// NIfTI's `datatype` and `bitpix`.
     fn datatype(self) -> [i16; 2] {
         match self {
-            Self::Labels => [2, 8],
+            Self::Labels | Self::Probabilities => [2, 8],
             Self::Scan => [4, 16],
         }
     }
@@ -30,7 +32,15 @@ impl Contents {
     fn intent(self) -> i32 {
         match self {
             Self::Labels => INTENT_LABEL,
-            Self::Scan => 0,
+            Self::Probabilities | Self::Scan => 0,
+        }
+    }
+
+    /// What a stored number is multiplied with.
+    fn slope(self) -> f64 {
+        match self {
+            Self::Labels | Self::Scan => 1.0,
+            Self::Probabilities => 1.0 / 255.0,
         }
     }
 }
@@ -101,7 +111,7 @@ fn encode_1(forms: &Forms, shape: [usize; 3], contents: Contents) -> Vec<u8> {
     header.put_all(70, contents.datatype().map(i16::to_le_bytes));
     header.put_all(76, pixdim(forms).map(single));
     header.put(108, single(version.least_offset() as f64));
-    header.put(112, single(1.0));
+    header.put(112, single(contents.slope()));
     header.put(123, [forms.xyzt_units]);
     header.description(148);
     header.put(252, short(forms.qform_code));
@@ -122,7 +132,7 @@ fn encode_2(forms: &Forms, shape: [usize; 3], contents: Contents) -> Vec<u8> {
     header.put_all(16, dim(shape).map(|n| (n as i64).to_le_bytes()));
     header.put_all(104, pixdim(forms).map(f64::to_le_bytes));
     header.put(168, (version.least_offset() as i64).to_le_bytes());
-    header.put(176, 1f64.to_le_bytes());
+    header.put(176, contents.slope().to_le_bytes());
     header.description(240);
     header.put(344, forms.qform_code.to_le_bytes());
     header.put(348, forms.sform_code.to_le_bytes());

@@ -8,4 +8,4 @@ mod read;
 mod write;
 
 pub(crate) use read::{inspect, read_labels, read_scan};
-pub(crate) use write::{write_labels, write_scan};
+pub(crate) use write::{write_labels, write_probabilities, write_scan};

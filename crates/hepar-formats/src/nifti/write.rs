@@ -20,6 +20,15 @@ pub(crate) fn write_labels(path: &Path, labels: &Volume<u8>, grid: &GridHeader) 
     write(path, labels, grid, Contents::Labels, |v| [v])
 }
 
+/// See [`crate::write_probabilities`].
+pub(crate) fn write_probabilities(
+    path: &Path,
+    probabilities: &Volume<u8>,
+    grid: &GridHeader,
+) -> Result<(), WriteError> {
+    write(path, probabilities, grid, Contents::Probabilities, |v| [v])
+}
+
 /// See [`crate::write_scan`].
 pub(crate) fn write_scan(path: &Path, scan: &Volume<i16>, grid: &GridHeader) -> Result<(), WriteError> {
     write(path, scan, grid, Contents::Scan, i16::to_le_bytes)

@@ -7,8 +7,9 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::open_file;
 use hepar_formats::{
-    DicomError, Labels, LesionMeasures, Measurements, Provenance, ReadErrorKind, Scan, SegmentationType, SegmentsBy,
-    Warning, read_labels, read_labels_like, read_scan, write_measurements, write_segmentation, write_structure_set,
+    DicomError, Labels, LesionMeasures, Meaning, Measurements, Provenance, ReadErrorKind, Scan, SegmentationType,
+    SegmentsBy, Warning, read_labels, read_labels_like, read_scan, write_fractional_segmentation, write_measurements,
+    write_segmentation, write_structure_set,
 };
 use hepar_volume::Volume;
 use proptest::prelude::*;
@@ -88,6 +89,35 @@ fn labels_come_back_from_segmentations_and_contours_in_every_orientation() {
                 assert!(warnings.is_empty(), "{name}, {file}: {warnings:?}");
             }
         }
+    }
+}
+
+#[test]
+fn probabilities_come_back_as_labels_where_they_pass_a_half() {
+    for (name, series) in series() {
+        if name == "tilted" {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        series.write(&folder.path().join("ct"));
+        let scan = read_scan(&folder.path().join("ct")).unwrap();
+        let expected = labels(&scan, 1);
+        let liver = expected.map(|&label| [0, 200, 255][usize::from(label)]);
+        let tumour = expected.map(|&label| [3, 127, 128][usize::from(label)]);
+        let path = folder.path().join("probability.dcm");
+        let both = [(Meaning::Liver, &liver), (Meaning::Tumour, &tumour)];
+        write_fractional_segmentation(&path, &both, scan.dicom.as_ref().unwrap(), &made()).unwrap();
+        let read = read_labels_like(&path, scan.volume.geometry()).unwrap();
+        assert_eq!((read.volume.data(), &read.warnings[..]), (expected.data(), &[][..]), "{name}");
+        let object = open_file(&path).unwrap();
+        let text = |tag| object.element(tag).unwrap().to_str().unwrap().trim().to_owned();
+        assert_eq!(text(tags::SEGMENTATION_FRACTIONAL_TYPE), "PROBABILITY");
+        // Both are everywhere, or in no slice at all and then in one of their own.
+        let nowhere = expected.map(|_| 0);
+        let one = [(Meaning::Liver, &nowhere)];
+        write_fractional_segmentation(&path, &one, scan.dicom.as_ref().unwrap(), &made()).unwrap();
+        let read = read_labels_like(&path, scan.volume.geometry()).unwrap();
+        assert_eq!(read.volume.data(), nowhere.data(), "{name}");
     }
 }
 

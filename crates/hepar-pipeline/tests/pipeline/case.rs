@@ -15,7 +15,7 @@ use hepar_volume::{Geometry, Volume};
 use ndarray::{Axis, Slice};
 use proptest::prelude::*;
 
-const ALL: Request<'_> = Request { last: LastStage::Tumour, liver: None };
+const ALL: Request<'_> = Request { last: LastStage::Tumour, liver: None, probabilities: false };
 
 #[test]
 fn liver_and_tumours_come_out_as_they_are() {
@@ -24,7 +24,12 @@ fn liver_and_tumours_come_out_as_they_are() {
     assert_eq!(result.labels, truth);
     let findings = &result.findings;
     assert_eq!((findings.outcome, findings.lesions.len()), (Outcome::Tumours, 2));
-    assert_eq!(findings, &describe(&truth, &scan, LastStage::Tumour).unwrap());
+    let mut described = describe(&truth, &scan, LastStage::Tumour).unwrap();
+    let confidences: Vec<_> = findings.lesions.iter().map(|lesion| lesion.confidence).collect();
+    assert!(confidences.iter().all(Option::is_some) && described.lesions.iter().all(|l| l.confidence.is_none()));
+    described.set_confidences(&confidences);
+    assert_eq!(findings, &described);
+    assert_eq!((result.probabilities.liver, result.probabilities.tumour), (None, None), "nobody asked for them");
     assert_eq!(result.seconds.iter().map(|(stage, _)| *stage).collect::<Vec<_>>(), StageName::ALL);
 }
 
@@ -182,7 +187,7 @@ fn tumours_lie_in_the_liver_only() {
     // Something bright that leans on the liver but is given as outside of it.
     let mut given = truth.map(|&label| u8::from(label > 0));
     given.data_mut().slice_axis_mut(Axis(2), Slice::from(..18)).fill(0);
-    let request = Request { last: LastStage::Tumour, liver: Some(&given) };
+    let request = Request { last: LastStage::Tumour, liver: Some(&given), probabilities: false };
     let labels = pipeline(pointwise).segment(&scan, &request, &Unwatched).unwrap().labels;
     for ((index, &label), (&given, &truth)) in labels.data().indexed_iter().zip(given.data().iter().zip(truth.data())) {
         assert_eq!(label, if given == 0 { 0 } else { truth }, "{index:?}");
@@ -196,7 +201,8 @@ fn tumours_below_the_least_volume_are_left_out() {
     let lesions = describe(&truth, &scan, LastStage::Tumour).unwrap().lesions;
     let least_volume_ml = (lesions[0].volume_ml + lesions[1].volume_ml) / 2.0;
     let stages = [localizer(), liver(), Stage { least_volume_ml, ..tumour() }];
-    let found = pipeline_of(stages, pointwise).segment(&scan, &ALL, &Unwatched).unwrap().findings.lesions;
+    let mut found = pipeline_of(stages, pointwise).segment(&scan, &ALL, &Unwatched).unwrap().findings.lesions;
+    found[0].confidence = None;
     assert_eq!(found, lesions[..1]);
 }
 
@@ -253,14 +259,14 @@ fn a_given_liver_takes_the_place_of_the_first_two_stages() {
     let mut given = truth.map(|&label| label * 3);
     given.data_mut()[[0, 0, 0]] = 1;
     let watch = Recorder::default();
-    let request = Request { last: LastStage::Tumour, liver: Some(&given) };
+    let request = Request { last: LastStage::Tumour, liver: Some(&given), probabilities: false };
     let result = pipeline(pointwise).segment(&scan, &request, &watch).unwrap();
     assert_eq!(watch.stages.into_inner().unwrap().iter().map(|s| s.0).collect::<Vec<_>>(), [StageName::Tumour]);
     let mut expected = truth.clone();
     expected.data_mut()[[0, 0, 0]] = 1;
     assert_eq!(result.labels, expected);
 
-    let request = Request { last: LastStage::Liver, liver: Some(&given) };
+    let request = Request { last: LastStage::Liver, liver: Some(&given), probabilities: false };
     let result = pipeline(pointwise).segment(&scan, &request, &Unwatched).unwrap();
     assert_eq!((result.findings.outcome, result.seconds.len()), (Outcome::LiverOnly, 0));
 }
@@ -270,15 +276,57 @@ fn a_given_liver_of_a_stored_order_is_understood() {
     let (scan, truth) = phantom();
     let (source, flipped) = ([2, 0, 1], [true, false, true]);
     let (scan, truth) = (stored(&scan, source, flipped), stored(&truth, source, flipped));
-    let request = Request { last: LastStage::Tumour, liver: Some(&truth) };
+    let request = Request { last: LastStage::Tumour, liver: Some(&truth), probabilities: false };
     assert_eq!(pipeline(pointwise).segment(&scan, &request, &Unwatched).unwrap().labels, truth);
+}
+
+#[test]
+fn probabilities_and_confidences_are_those_of_the_network_in_any_stored_order() {
+    let (scan, truth) = phantom();
+    let (source, flipped) = ([2, 0, 1], [true, false, true]);
+    let turned = stored(&scan, source, flipped);
+    let request = Request { probabilities: true, ..ALL };
+    let run = |scan: &Volume<i16>| pipeline(pointwise).segment(scan, &request, &Unwatched).unwrap();
+    let (here, there) = (run(&scan), run(&turned));
+    let (liver, tumour) = (here.probabilities.liver.unwrap(), here.probabilities.tumour.unwrap());
+    assert_eq!(there.probabilities.liver, Some(stored(&liver, source, flipped)));
+    assert_eq!(there.probabilities.tumour, Some(stored(&tumour, source, flipped)));
+    let confidence = |found: &hepar_pipeline::Findings| found.lesions.iter().map(|l| l.confidence).collect::<Vec<_>>();
+    assert_eq!(confidence(&there.findings), confidence(&here.findings));
+    for (index, &label) in truth.data().indexed_iter() {
+        let (liver, tumour) = (liver.data()[index], tumour.data()[index]);
+        let thresholds = [crate::fakes::liver().threshold, crate::fakes::tumour().threshold].map(|t| (255.0 * t) as u8);
+        assert_eq!((liver > thresholds[0], tumour > thresholds[1]), (label >= 1, label == 2), "{index:?}");
+        assert!(label > 0 || tumour == 0, "outside of the liver there is no tumour");
+    }
+    let (truth, tumour) = (truth.data(), tumour.data());
+    let within = || truth.iter().zip(tumour).filter(|(label, _)| **label == 2);
+    let (sum, count) = (within().map(|(_, &p)| f64::from(p) / 255.0).sum::<f64>(), within().count() as f64);
+    let weighted: f64 = here.findings.lesions.iter().map(|l| l.confidence.unwrap() * l.voxels as f64).sum();
+    assert!((weighted / count - sum / count).abs() < 1e-9);
+}
+
+#[test]
+fn what_was_not_looked_for_has_no_probability_and_what_is_nowhere_has_0() {
+    let (scan, truth) = phantom();
+    let request = Request { last: LastStage::Liver, liver: None, probabilities: true };
+    let found = pipeline(pointwise).segment(&scan, &request, &Unwatched).unwrap().probabilities;
+    assert!(found.liver.is_some() && found.tumour.is_none());
+    let request = Request { last: LastStage::Tumour, liver: Some(&truth), probabilities: true };
+    let found = pipeline(pointwise).segment(&scan, &request, &Unwatched).unwrap().probabilities;
+    assert!(found.liver.is_none() && found.tumour.is_some());
+    let nothing = scan.map(|_| -1000);
+    let found = pipeline(pointwise).segment(&nothing, &Request { probabilities: true, ..ALL }, &Unwatched).unwrap();
+    assert_eq!(found.findings.outcome, Outcome::NoLiver);
+    let empty = Some(Volume::filled(scan.geometry().clone(), 0));
+    assert_eq!((found.probabilities.liver, found.probabilities.tumour), (empty.clone(), empty));
 }
 
 #[test]
 fn an_empty_given_liver_is_no_liver() {
     let (scan, truth) = phantom();
     let given = truth.map(|_| 0);
-    let request = Request { last: LastStage::Tumour, liver: Some(&given) };
+    let request = Request { last: LastStage::Tumour, liver: Some(&given), probabilities: false };
     let result = pipeline(pointwise).segment(&scan, &request, &Unwatched).unwrap();
     assert_eq!(result.findings.outcome, Outcome::NoLiver);
 }
@@ -288,7 +336,7 @@ fn a_given_liver_of_another_grid_is_refused_with_the_difference() {
     let (scan, truth) = phantom();
     let refusal = |geometry: Geometry| {
         let given = Volume::filled(geometry, 1);
-        let request = Request { last: LastStage::Tumour, liver: Some(&given) };
+        let request = Request { last: LastStage::Tumour, liver: Some(&given), probabilities: false };
         let error = pipeline(pointwise).segment(&scan, &request, &Unwatched).unwrap_err();
         std::error::Error::source(&error).unwrap().to_string()
     };
@@ -314,7 +362,7 @@ fn a_scan_of_kilometres_is_refused_before_memory_runs_out() {
     let (scan, liver) = (Volume::filled(geometry.clone(), 100), Volume::filled(geometry, 1));
     let stages =
         [localizer(), crate::fakes::liver(), Stage { grid: Grid::Spacing { mm: [2.0, 1.0, 1.0] }, ..tumour() }];
-    let request = Request { last: LastStage::Tumour, liver: Some(&liver) };
+    let request = Request { last: LastStage::Tumour, liver: Some(&liver), probabilities: false };
     let error = pipeline_of(stages, pointwise).segment(&scan, &request, &Unwatched).unwrap_err();
     assert!(error.to_string().contains("voxel spacing right?"), "{error}");
 }

@@ -124,6 +124,7 @@ fn a_region_beyond_the_scan_is_clipped_by_the_liver_stage() {
     let stage = liver();
     let mut network = Fake::new(stage.network, pointwise);
     let mut run = StageRun { name: StageName::Liver, stage: &stage, network: &mut network };
-    let found = hepar_pipeline::liver::segment_liver(&mut run, &scan, &region, &Unwatched).unwrap().unwrap();
-    assert_eq!(found.voxels().count(), truth.data().iter().filter(|&&label| label > 0).count());
+    let found = hepar_pipeline::liver::segment_liver(&mut run, &scan, &region, false, &Unwatched).unwrap();
+    assert_eq!(found.probability, None);
+    assert_eq!(found.object.unwrap().voxels().count(), truth.data().iter().filter(|&&label| label > 0).count());
 }

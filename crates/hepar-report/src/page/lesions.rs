@@ -19,11 +19,13 @@ pub(super) fn lesion_table(findings: &Findings, pictured: usize) -> String {
         number("R, mm"),
         number("A, mm"),
         number("S, mm"),
+        number("confidence"),
         Column { title: "remarks", numeric: false },
     ];
     let rows = findings.lesions.iter().map(|lesion| row(lesion, pictured));
     let caption = "Click a number to go to the lesion, a title to sort. Axes after RECIST 1.1 and WHO; the centroid is \
-                   given as millimetres towards the patient's right (R), front (A) and head (S).";
+                   given as millimetres towards the patient's right (R), front (A) and head (S). The confidence is the \
+                   network's mean probability in the lesion, 0 to 1; it has not been calibrated.";
     format!("<section>\n<h2>Lesions</h2>\n{}</section>\n", sortable_table(caption, &columns, rows))
 }
 
@@ -42,18 +44,28 @@ fn row(lesion: &Lesion, pictured: usize) -> Vec<Cell> {
         Cell::number(Some(r), 0),
         Cell::number(Some(a), 0),
         Cell::number(Some(s), 0),
-        Cell::text(if lesion.at_border { "touches the liver's border" } else { "" }),
+        Cell::number(lesion.confidence, 2),
+        Cell::text(&remarks(lesion)),
     ]
+}
+
+/// What should be known of a lesion beside its figures.
+fn remarks(lesion: &Lesion) -> String {
+    let border = lesion.at_border.then_some("touches the liver's border");
+    let doubtful = lesion.is_doubtful().then_some("doubtful");
+    border.into_iter().chain(doubtful).collect::<Vec<_>>().join("; ")
 }
 
 /// A card for a lesion; `picture` is an `img` element.
 pub(super) fn card(lesion: &Lesion, picture: &str) -> String {
     let id = lesion.id;
     let border = if lesion.at_border { " It touches the border of the liver." } else { "" };
+    let confidence = lesion.confidence.map(|value| format!("; confidence {value:.2}")).unwrap_or_default();
+    let doubtful = if lesion.is_doubtful() { " The network is little sure of it." } else { "" };
     format!(
         "<article class=\"card\" id=\"lesion-{id}\">\n<h3>Lesion {id} \
          <button type=\"button\" data-lesion=\"{id}\">show in the viewer</button></h3>\n{picture}\n\
-         <p>{}; {}; {:.1} × {:.1} mm in slice {}; mean {:.0} HU (standard deviation {:.0}); centroid {}.{border}</p>\n\
+         <p>{}; {}; {:.1} × {:.1} mm in slice {}; mean {:.0} HU (standard deviation {:.0}); centroid {}{confidence}.{border}{doubtful}</p>\n\
          </article>\n",
         slices_in_words(lesion),
         millilitres(lesion.volume_ml),
@@ -109,6 +121,9 @@ mod tests {
         assert_eq!((slices_in_words(first), slices_in_words(second)), ("Slices 11–17".into(), "Slice 3".into()));
         assert_eq!(place(first.centroid), "10 mm left, 0 mm posterior, 1200 mm superior");
         assert!(card(first, "<img>").contains("touches the border") && !card(second, "").contains("border"));
+        assert!(card(first, "").contains("; confidence 0.92.") && !card(second, "").contains("confidence"));
+        let doubtful = Lesion { confidence: Some(0.6), ..first.clone() };
+        assert!(card(&doubtful, "").contains("little sure") && remarks(&doubtful).ends_with("border; doubtful"));
     }
 
     #[test]

@@ -92,16 +92,22 @@ enum Write {
     Sr,
     /// labels.seg.nrrd: for 3D Slicer
     Nrrd,
+    /// liver-probability.nii.gz and tumour-probability.nii.gz
+    Probabilities,
+    /// probability.dcm: the same as a fractional DICOM segmentation
+    FractionalSeg,
 }
 
-impl From<Write> for Product {
-    fn from(write: Write) -> Self {
-        match write {
-            Write::Labels => Self::Labels,
-            Write::Seg => Self::Segmentation,
-            Write::Rtstruct => Self::StructureSet,
-            Write::Sr => Self::Report,
-            Write::Nrrd => Self::Nrrd,
+impl Write {
+    fn products(&self) -> &'static [Product] {
+        match self {
+            Self::Labels => &[Product::Labels],
+            Self::Seg => &[Product::Segmentation],
+            Self::Rtstruct => &[Product::StructureSet],
+            Self::Sr => &[Product::Report],
+            Self::Nrrd => &[Product::Nrrd],
+            Self::Probabilities => &[Product::LiverProbability, Product::TumourProbability],
+            Self::FractionalSeg => &[Product::Fractional],
         }
     }
 }
@@ -145,7 +151,7 @@ impl Arguments {
             return Err(Failure::usage("use --series for several scans: it is of one"));
         }
         let products = Products {
-            files: self.write.as_ref().map(|files| files.iter().map(|file| Product::from(*file)).collect()),
+            files: self.write.as_ref().map(|files| files.iter().flat_map(Write::products).copied().collect()),
             stored: if self.labelmap { SegmentationType::LabelMap } else { SegmentationType::Binary },
             by: if self.split_lesions { SegmentsBy::Lesion } else { SegmentsBy::Label },
         };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use hepar_formats::Scan;
-use hepar_pipeline::Findings;
+use hepar_pipeline::{Findings, Probabilities};
 use hepar_report::page::Identity;
 use hepar_volume::Volume;
 use tempfile::TempDir;
@@ -66,6 +66,8 @@ pub(crate) struct ResultCase<'a> {
     pub(crate) labels: &'a Volume<u8>,
     /// What they say.
     pub(crate) findings: &'a Findings,
+    /// How sure the networks were, as far as that was kept.
+    pub(crate) probabilities: &'a Probabilities,
     /// What is written of them.
     pub(crate) products: Products,
     /// How they came about.
@@ -82,6 +84,7 @@ impl<'a> ResultCase<'a> {
             scan: &case.scan,
             labels: &case.segmentation.labels,
             findings: case.findings(),
+            probabilities: &case.segmentation.probabilities,
             products: case.products.clone(),
             manifest: Manifest::new(case),
             started: case.started,
@@ -90,7 +93,7 @@ impl<'a> ResultCase<'a> {
 
     /// Who the patient is, when `contents` ask for it.
     fn identity(&self, contents: Contents) -> Option<Identity> {
-        contents.identify.then(|| crate::identity::identity_of(Path::new(self.manifest.input_path())))
+        contents.identify.then(|| crate::identity::identity_of(Path::new(self.manifest.input_path()), self.scan))
     }
 }
 
@@ -152,7 +155,9 @@ impl ResultFolder {
         let mut hashes = BTreeMap::new();
         go_on(listener)?;
         if self.overwrite == Overwrite::AllButLabels {
-            hashes.insert(LABELS_FILE.to_owned(), self.hash(&self.path, LABELS_FILE)?);
+            for name in self.lasting() {
+                hashes.insert(name.to_owned(), self.hash(&self.path, name)?);
+            }
         }
         listener.doing("writing labels");
         self.stage_products(&staging, &case, &mut hashes)?;
@@ -185,7 +190,8 @@ impl ResultFolder {
     ) -> Result<(), OutputError> {
         let others = || {
             let are_there = |product: &Product| self.path.join(product.file()).exists();
-            Product::ALL.into_iter().filter(|product| *product != Product::Labels && are_there(product)).collect()
+            let is_made = |product: &Product| *product != Product::Labels && !product.needs_probabilities();
+            Product::ALL.into_iter().filter(is_made).filter(are_there).collect()
         };
         let products = match self.overwrite {
             Overwrite::AllButLabels => Products { files: Some(others()), ..case.products.clone() },
@@ -193,13 +199,20 @@ impl ResultFolder {
         };
         let (name, version) = case.manifest.model_name().unwrap_or(("labels", "from elsewhere"));
         let made = provenance(name, version);
-        products.write(case.scan, case.labels, case.findings, &made, staging.path()).map_err(|error| {
-            OutputError::image(&self.path.join(error.path().file_name().unwrap_or_default()), &error)
-        })?;
+        products.write(case.scan, case.labels, case.findings, case.probabilities, &made, staging.path()).map_err(
+            |error| OutputError::image(&self.path.join(error.path().file_name().unwrap_or_default()), &error),
+        )?;
         for name in Product::ALL.map(Product::file).into_iter().filter(|name| staging.path().join(name).exists()) {
             hashes.insert(name.to_owned(), self.hash(staging.path(), name)?);
         }
         Ok(())
+    }
+
+    /// Files that stay when a result is made again: the labels, and what only the networks could make.
+    fn lasting(&self) -> Vec<&'static str> {
+        let lasts = |product: &Product| *product == Product::Labels || product.needs_probabilities();
+        let names = Product::ALL.into_iter().filter(lasts).map(Product::file);
+        names.filter(|name| self.path.join(name).exists()).collect()
     }
 
     /// Writes a file to the staging folder; an error names its final place.

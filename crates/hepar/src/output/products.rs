@@ -1,13 +1,14 @@
-//! What a result holds besides tables and pictures: its labels, in the formats that were asked for.
+//! What a result holds besides tables and pictures: its labels and probabilities, in the formats that were asked for.
 
 use std::path::Path;
 use std::time::SystemTime;
 
 use hepar_formats::{
-    DicomSource, LesionMeasures, Measurements, Provenance, Scan, SegmentationReference, SegmentationType, SegmentsBy,
-    WriteError, write_labels, write_measurements, write_segmentation, write_structure_set,
+    DicomSource, LesionMeasures, Meaning, Measurements, Provenance, Scan, SegmentationReference, SegmentationType,
+    SegmentsBy, WriteError, write_fractional_segmentation, write_labels, write_measurements, write_probabilities,
+    write_segmentation, write_structure_set,
 };
-use hepar_pipeline::{Findings, Outcome};
+use hepar_pipeline::{Findings, Outcome, Probabilities};
 use hepar_volume::Volume;
 
 use crate::error::{Error, ErrorKind};
@@ -26,6 +27,12 @@ pub enum Product {
     Report,
     /// A label volume with names and colours for 3D Slicer, NRRD.
     Nrrd,
+    /// How probable the liver is in each voxel, NIfTI.
+    LiverProbability,
+    /// How probable a tumour is in each voxel of the liver, NIfTI.
+    TumourProbability,
+    /// Both as a fractional DICOM segmentation.
+    Fractional,
 }
 
 /// What is written of a case.
@@ -41,7 +48,16 @@ pub struct Products {
 
 impl Product {
     /// All of them, in the order in which they are written: reports refer to segmentations.
-    pub const ALL: [Self; 5] = [Self::Labels, Self::Segmentation, Self::StructureSet, Self::Report, Self::Nrrd];
+    pub const ALL: [Self; 8] = [
+        Self::Labels,
+        Self::Segmentation,
+        Self::StructureSet,
+        Self::Report,
+        Self::Nrrd,
+        Self::LiverProbability,
+        Self::TumourProbability,
+        Self::Fractional,
+    ];
 
     /// Name of its file in a result's folder.
     pub fn file(self) -> &'static str {
@@ -51,11 +67,19 @@ impl Product {
             Self::StructureSet => "rtstruct.dcm",
             Self::Report => "sr.dcm",
             Self::Nrrd => "labels.seg.nrrd",
+            Self::LiverProbability => "liver-probability.nii.gz",
+            Self::TumourProbability => "tumour-probability.nii.gz",
+            Self::Fractional => "probability.dcm",
         }
     }
 
     fn needs_dicom(self) -> bool {
-        matches!(self, Self::Segmentation | Self::StructureSet | Self::Report)
+        matches!(self, Self::Segmentation | Self::StructureSet | Self::Report | Self::Fractional)
+    }
+
+    /// Whether it is made of the networks' probabilities, not of labels.
+    pub(crate) fn needs_probabilities(self) -> bool {
+        matches!(self, Self::LiverProbability | Self::TumourProbability | Self::Fractional)
     }
 }
 
@@ -72,6 +96,11 @@ impl Products {
         }
     }
 
+    /// Whether one of them is made of the networks' probabilities.
+    pub(crate) fn need_probabilities(&self) -> bool {
+        self.files.iter().flatten().any(|product| product.needs_probabilities())
+    }
+
     fn of(&self, is_dicom: bool) -> Vec<Product> {
         let usual = || if is_dicom { vec![Product::Labels, Product::Segmentation] } else { vec![Product::Labels] };
         self.files.clone().unwrap_or_else(usual)
@@ -86,6 +115,7 @@ impl Products {
         scan: &Scan,
         labels: &Volume<u8>,
         findings: &Findings,
+        probabilities: &Probabilities,
         made: &Provenance,
         folder: &Path,
     ) -> Result<(), WriteError> {
@@ -102,6 +132,9 @@ impl Products {
                 }
                 (Product::StructureSet, Some(series)) => write_structure_set(&path, labels, series, self.by, made)?,
                 (Product::Report, Some(series)) => report(&path, findings, series, segmentation.as_ref(), made)?,
+                (Product::LiverProbability, _) => probability(&path, probabilities.liver.as_ref(), scan)?,
+                (Product::TumourProbability, _) => probability(&path, probabilities.tumour.as_ref(), scan)?,
+                (Product::Fractional, Some(series)) => fractional(&path, probabilities, series, made)?,
                 // `check` has refused these.
                 (_, None) => {}
             }
@@ -114,6 +147,25 @@ impl Products {
 pub(crate) fn provenance(model: &str, version: &str) -> Provenance {
     let model = format!("{model} {version}");
     Provenance { version: env!("CARGO_PKG_VERSION").to_owned(), model, made: SystemTime::now() }
+}
+
+/// Writes a probability, unless nobody looked for what it is of.
+fn probability(path: &Path, probability: Option<&Volume<u8>>, scan: &Scan) -> Result<(), WriteError> {
+    probability.map_or(Ok(()), |probability| write_probabilities(path, probability, &scan.grid))
+}
+
+/// Writes the probabilities of what was looked for.
+fn fractional(
+    path: &Path,
+    probabilities: &Probabilities,
+    series: &DicomSource,
+    made: &Provenance,
+) -> Result<(), WriteError> {
+    let Probabilities { liver, tumour } = probabilities;
+    let both = [(Meaning::Liver, liver), (Meaning::Tumour, tumour)];
+    let known: Vec<_> = both.into_iter().filter_map(|(meaning, volume)| Some((meaning, volume.as_ref()?))).collect();
+    // There is no segmentation without segments.
+    if known.is_empty() { Ok(()) } else { write_fractional_segmentation(path, &known, series, made) }
 }
 
 fn report(

@@ -5,7 +5,7 @@ use std::path::Path;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, open_file};
-use hepar_formats::{inspect, read_labels, read_labels_like};
+use hepar_formats::{inspect, read_labels, read_labels_like, read_scan};
 use hepar_volume::Volume;
 
 use crate::program::{command, folder_with_scan, hepar, json, names, phantom, segment};
@@ -32,6 +32,7 @@ fn write_series(folder: &Path, scan: &Volume<i16>, description: &str) {
         text(tags::MODALITY, VR::CS, "CT");
         text(tags::SERIES_NUMBER, VR::IS, "7");
         text(tags::SERIES_DESCRIPTION, VR::LO, description);
+        text(tags::PATIENT_NAME, VR::PN, "Muster^Anna");
         text(tags::PATIENT_ID, VR::LO, "42");
         text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &join(&[di, dj].concat()));
         text(tags::IMAGE_POSITION_PATIENT, VR::DS, &join(&lps(geometry.to_world([k as f64, 0.0, 0.0]).0)));
@@ -113,6 +114,49 @@ fn what_is_written_can_be_chosen_and_what_is_not_written_again_goes() {
     );
     segment(folder.path(), &["a_ct.nii.gz", "-o", "x", "--write", "seg"]).fails(2, &["seg.dcm", "it is no DICOM"]);
     segment(folder.path(), &["study", "-o", "x", "--series", "99"]).fails(3, &["no series 99", "1.2.3.4"]);
+}
+
+#[test]
+fn probabilities_are_written_when_they_are_asked_for_and_stay_when_a_result_is_made_again() {
+    let folder = folder_with_study();
+    let arguments = ["study", "-o", "out", "-q", "--write", "labels,probabilities,fractional-seg"];
+    segment(folder.path(), &arguments).expect(0);
+    let out = folder.path().join("out");
+    let files = ["liver-probability.nii.gz", "tumour-probability.nii.gz", "probability.dcm"];
+    let bytes = || files.map(|file| std::fs::read(out.join(file)).unwrap());
+    let before = bytes();
+    let labels = read_labels(&out.join("labels.nii.gz")).unwrap().volume;
+    let fractional = read_labels_like(&out.join("probability.dcm"), labels.geometry()).unwrap().volume;
+    let object = open_file(out.join("probability.dcm")).unwrap();
+    assert_eq!(object.element(tags::SEGMENT_SEQUENCE).unwrap().items().unwrap().len(), 2);
+    // Rounded, a probability says whether it is more than a half.
+    let probable = |file: &str| read_scan(&out.join(file)).unwrap().volume.map(|&p| p >= 1);
+    let (liver, tumour) = (probable(files[0]), probable(files[1]));
+    let expected = Volume::from_fn(labels.geometry().clone(), |index| {
+        if tumour.data()[index] { 2 } else { u8::from(liver.data()[index]) }
+    });
+    assert!(fractional.data() == expected.data() && expected.data().iter().any(|&label| label == 2));
+    let lesions = |path: &Path| json(path)["lesions"].clone();
+    let known = lesions(&out.join("result.json"));
+    assert!((0.01..=1.0).contains(&known[0]["confidence"].as_f64().unwrap()), "{known}");
+    hepar(folder.path(), &["report", "out"]).expect(0);
+    assert_eq!((bytes(), lesions(&out.join("result.json"))), (before, known));
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "liver", "-q", "--stages", "liver", "--write", "probabilities"])
+        .expect(0);
+    let liver = names(&folder.path().join("liver"));
+    assert!(liver.contains(&files[0].to_owned()) && !liver.contains(&files[1].to_owned()), "{liver:?}");
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "x", "--write", "fractional-seg"])
+        .fails(2, &["probability.dcm", "it is no DICOM"]);
+}
+
+#[test]
+fn a_report_names_the_patient_of_a_study_only_when_asked() {
+    let folder = folder_with_study();
+    segment(folder.path(), &["study", "-o", "out", "-q"]).expect(0);
+    let page = || std::fs::read_to_string(folder.path().join("out/report.html")).unwrap();
+    assert!(!page().contains("Muster"));
+    segment(folder.path(), &["study", "-o", "out", "-q", "--force", "--identify"]).expect(0);
+    assert!(page().contains("Muster^Anna"));
 }
 
 #[test]
