@@ -7,6 +7,7 @@
 import { mkdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import AxeBuilder from "@axe-core/playwright";
 import { HtmlValidate } from "html-validate";
 import { chromium } from "playwright-core";
 
@@ -66,6 +67,14 @@ const pixels = async (page, selector) => {
   }, png);
 };
 
+// What WCAG 2.2 AA asks for, contrast among it, as far as axe can tell.
+const accessible = async (page, what) => {
+  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]).analyze();
+  for (const { id, help, nodes } of violations) {
+    problems.push(`${what}: ${help} (${id}), ${nodes.length} times: ${nodes[0].html.slice(0, 120)}`);
+  }
+};
+
 const ready = (page) =>
   page.waitForFunction(() => document.getElementById("viewer")?.dataset.ready === "yes", null, { timeout: 60000 });
 
@@ -75,6 +84,10 @@ const caseReport = async () => {
   await page.waitForTimeout(500);
   await shot(page, "top");
   await shot(page, "whole", { fullPage: true });
+  await accessible(page, "light");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await accessible(page, "dark");
+  await page.emulateMedia({ colorScheme: null });
   await page.locator("#viewer").scrollIntoViewIfNeeded();
 
   const planes = await pixels(page, "#viewer-planes");
@@ -128,6 +141,29 @@ const caseReport = async () => {
   await page.context().close();
 };
 
+// On a telephone a finger moves the crosshair, and lesions are reached by a tap.
+const touched = async () => {
+  const page = await open({ hasTouch: true, isMobile: true, viewport: { width: 390, height: 800 } });
+  await ready(page).catch(() => problems.push("the viewer did not start on a telephone"));
+  const at = () => page.locator("#viewer").getAttribute("data-at");
+  const planes = page.locator("#viewer-planes");
+  await planes.scrollIntoViewIfNeeded();
+  const before = await at();
+  const { width, height } = await planes.boundingBox();
+  await planes.tap({ position: { x: width * 0.2, y: height * 0.4 } });
+  await page.waitForTimeout(300);
+  const tapped = await at();
+  expect(tapped !== before, "a tap does not move the crosshair");
+  const lesion = page.locator("tbody button[data-lesion]").last();
+  if ((await lesion.count()) > 0) {
+    await lesion.tap();
+    await page.waitForTimeout(300);
+    expect((await at()) !== tapped, "a tap on a lesion does not move the crosshair");
+  }
+  await shot(page, "touch");
+  await page.context().close();
+};
+
 // Without WebGL, and without scripts, the rest is there and what is missing is said.
 const withoutViewer = async () => {
   const noWebgl = await open({}, (page) =>
@@ -153,6 +189,7 @@ const plainPage = async () => {
   const page = await open();
   await page.waitForTimeout(300);
   await shot(page, "whole", { fullPage: true });
+  await accessible(page, "light");
   await page.setViewportSize({ width: 390, height: 800 });
   expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "wider than a telephone");
   await page.context().close();
@@ -161,6 +198,7 @@ const plainPage = async () => {
 try {
   if (kind === "case") {
     await caseReport();
+    await touched();
     await withoutViewer();
   } else {
     await plainPage();
