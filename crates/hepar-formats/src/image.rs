@@ -48,6 +48,16 @@ pub struct Labels {
     pub warnings: Vec<Warning>,
 }
 
+/// How labels are to be read. By default on the grid of their file, and cysts of the liver are liver.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LabelOptions<'a> {
+    /// The grid on which labels of DICOM are put, which a segmentation's frames must lie on and a structure set is drawn
+    /// on.
+    pub like: Option<&'a Geometry>,
+    /// Whether cysts of the liver, which 3D-IRCADb has as structures of their own, count as tumours.
+    pub cysts_are_tumours: bool,
+}
+
 /// What the header of an image says.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -138,7 +148,15 @@ pub fn list_series(path: &Path, options: &ScanOptions) -> Result<Option<Vec<Seri
 /// as whole, since a slope such as 1/255 is rounded in the header. A structure set needs the series that it was drawn
 /// on in its folder.
 pub fn read_labels(path: &Path) -> Result<Labels, ReadError> {
-    labels(path, None, raster::label)
+    read_labels_with(path, &LabelOptions::default())
+}
+
+/// Reads labels as [`read_labels`] does, and as `options` say.
+///
+/// # Errors
+/// As [`read_labels_like`].
+pub fn read_labels_with(path: &Path, options: &LabelOptions<'_>) -> Result<Labels, ReadError> {
+    labels(path, options, raster::label)
 }
 
 /// Reads labels as [`read_labels`] does; those of DICOM are put on the grid `like`, which a segmentation's frames must
@@ -147,7 +165,7 @@ pub fn read_labels(path: &Path) -> Result<Labels, ReadError> {
 /// # Errors
 /// As [`read_labels`], and when a segmentation lies between the voxels of the grid.
 pub fn read_labels_like(path: &Path, like: &Geometry) -> Result<Labels, ReadError> {
-    labels(path, Some(like), raster::label)
+    read_labels_with(path, &LabelOptions { like: Some(like), ..LabelOptions::default() })
 }
 
 /// Reads a label volume of any type of number as a program does that casts to 8-bit integers with a sign: fractions are
@@ -156,13 +174,13 @@ pub fn read_labels_like(path: &Path, like: &Geometry) -> Result<Labels, ReadErro
 /// # Errors
 /// As [`read_scan`], and when a voxel is NaN or infinite.
 pub fn read_labels_truncated(path: &Path) -> Result<Labels, ReadError> {
-    labels(path, None, raster::truncated)
+    labels(path, &LabelOptions::default(), raster::truncated)
 }
 
-fn labels(path: &Path, like: Option<&Geometry>, label: Labelling) -> Result<Labels, ReadError> {
+fn labels(path: &Path, options: &LabelOptions<'_>, label: Labelling) -> Result<Labels, ReadError> {
     let fail = |kind| ReadError::new(path, kind);
     match Format::of(path).map_err(fail)? {
-        Format::Dicom => dicom::labels(path, like).map_err(fail),
+        Format::Dicom => dicom::labels(path, options).map_err(fail),
         Format::Text(format) => text_header::read_labels(path, format, label),
         Format::Other => nifti::read_labels(path, label),
     }

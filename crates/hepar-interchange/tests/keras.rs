@@ -155,3 +155,13 @@ fn damage_anywhere_is_an_error_or_other_weights_but_no_crash() {
         drop(read_weights(bytes));
     }
 }
+
+#[test]
+fn files_of_the_fuzzers_corpus_are_no_network_and_say_why() {
+    let folder = format!("{}/../../fuzz/corpus/keras", env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() > 1);
+    for path in files {
+        assert!(!refused(std::fs::read(&path).unwrap()).is_empty(), "{}", path.display());
+    }
+}

@@ -242,6 +242,19 @@ mod tests {
     }
 
     #[test]
+    fn files_of_the_fuzzers_corpus_are_refused() {
+        let folder = format!("{}/../../fuzz/corpus/weights", env!("CARGO_MANIFEST_DIR"));
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() > 1);
+        for path in files {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(Weights::from_safetensors(*narrow().config(), &bytes).is_err(), "{}", path.display());
+            let card = String::from_utf8_lossy(&bytes);
+            assert!(crate::bundle::Bundle::from_memory(&card, &[]).is_err(), "weights are missing");
+        }
+    }
+
+    #[test]
     fn weights_of_another_network_are_refused_by_name() {
         let bytes = narrow().to_safetensors(Precision::Full).unwrap();
         let other = NetworkConfig::new(Dimensions::Planar, [4, 4, 8, 8, 8, 16]).unwrap();

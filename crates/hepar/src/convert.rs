@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use hepar_formats::{
-    DicomSource, Labels, ReadErrorKind, Scan, ScanOptions, SegmentationType, SegmentsBy, names_an_image, read_labels,
-    read_labels_like, read_scan, read_scan_with, write_labels, write_scan, write_segmentation, write_structure_set,
+    DicomSource, LabelOptions, Labels, ReadErrorKind, Scan, ScanOptions, SegmentationType, SegmentsBy, names_an_image,
+    read_labels_with, read_scan, read_scan_with, write_labels, write_scan, write_segmentation, write_structure_set,
 };
 use hepar_volume::{Geometry, Reorientation, Volume};
 
@@ -31,6 +31,10 @@ pub struct Conversion {
     pub like: Option<PathBuf>,
     /// What a file whose name ends in `.dcm` becomes.
     pub object: DicomObject,
+    /// Whether labels are wanted of a folder that holds a scan too: a patient of 3D-IRCADb.
+    pub labels: bool,
+    /// Whether cysts of the liver count as tumours there.
+    pub cysts_are_tumours: bool,
     /// How a segmentation is stored.
     pub stored: SegmentationType,
     /// Whether there is a segment for each lesion.
@@ -83,10 +87,12 @@ enum Content {
 
 /// Reads a scan, or labels where that is what the file holds.
 fn read(input: &Path, like: Option<&Scan>, conversion: &Conversion) -> Result<Content, Error> {
-    let as_labels = || match like {
-        Some(scan) => read_labels_like(input, scan.volume.geometry()),
-        None => read_labels(input),
-    };
+    let like = like.map(|scan| scan.volume.geometry());
+    let options = LabelOptions { like, cysts_are_tumours: conversion.cysts_are_tumours };
+    let as_labels = || read_labels_with(input, &options);
+    if conversion.labels {
+        return Ok(Content::Labels(Box::new(as_labels()?)));
+    }
     let error = match read_scan_with(input, &conversion.scan) {
         Ok(scan) => return Ok(Content::Scan(Box::new(scan))),
         Err(error) => error,

@@ -36,11 +36,11 @@ impl Patient {
         Some(Self { scan: find("PATIENT_DICOM")?, masks: find("MASKS_DICOM")? })
     }
 
-    /// The liver (1) with all of its tumours (2) on the grid of the CT; cysts are liver.
+    /// The liver (1) with all of its tumours (2) on the grid of the CT; cysts are liver unless they are to be tumours.
     ///
     /// # Errors
     /// When there is no mask of the liver, or a mask does not lie on the voxels of the CT.
-    pub(crate) fn labels(&self) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
+    pub(crate) fn labels(&self, cysts_are_tumours: bool) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
         let places = match self.masks.is_dir() {
             true => files_in_folder(&self.masks)?,
             false => files_in_archive(&self.masks)?,
@@ -50,8 +50,10 @@ impl Patient {
             by_name.entry(structure(&place)).or_default().push(place);
         }
         let mut volume = Volume::filled(grid(&self.scan, &ScanOptions::default())?, 0u8);
+        let of_name =
+            |name: &str| meaning(name).or_else(|| (cysts_are_tumours && is_cyst(name)).then_some(Meaning::Tumour));
         let wanted: Vec<(Meaning, &Vec<Place>)> =
-            by_name.iter().filter_map(|(name, places)| Some((meaning(name)?, places))).collect();
+            by_name.iter().filter_map(|(name, places)| Some((of_name(name)?, places))).collect();
         if !wanted.iter().any(|(meaning, _)| *meaning == Meaning::Liver) {
             let what = format!("{} without a mask of the liver", self.masks.display());
             return Err(DicomError::OtherObject { what, wanted: "MASKS_DICOM/liver" });
@@ -87,6 +89,11 @@ fn meaning(name: &str) -> Option<Meaning> {
         return Some(Meaning::Liver);
     }
     (name.starts_with("livertumor") || name.starts_with("livertumour")).then_some(Meaning::Tumour)
+}
+
+/// `livercyst`, `livercysts`, `liverkyst`, `liverkyste` and so on.
+fn is_cyst(name: &str) -> bool {
+    name.starts_with("livercyst") || name.starts_with("liverkyst")
 }
 
 /// Where a slice of a mask lies in the volume, and its bytes.

@@ -14,7 +14,7 @@ use crate::dicom::segmentation_read::{self, is_segmentation};
 use crate::dicom::structures_read::{self, is_structure_set};
 use crate::error::ReadErrorKind;
 use crate::grid::GridHeader;
-use crate::image::Labels;
+use crate::image::{LabelOptions, Labels};
 use crate::warning::Warning;
 
 const WANTED: &str = "a segmentation or a structure set";
@@ -23,9 +23,9 @@ const WANTED: &str = "a segmentation or a structure set";
 ///
 /// They are put on the grid `like` when it is given. Contours, which have no grid, are otherwise put on that of their
 /// series, if it lies in the same folder.
-pub(crate) fn labels(path: &Path, like: Option<&Geometry>) -> Result<Labels, ReadErrorKind> {
+pub(crate) fn labels(path: &Path, options: &LabelOptions<'_>) -> Result<Labels, ReadErrorKind> {
     if let Some(patient) = ircad::Patient::at(path) {
-        return Ok(with_grid(patient.labels()?));
+        return Ok(with_grid(patient.labels(options.cysts_are_tumours)?));
     }
     let (place, object) = match path.is_dir() || crate::dicom::catalogue::is_archive(path)? {
         true => the_only_one(path)?,
@@ -37,10 +37,10 @@ pub(crate) fn labels(path: &Path, like: Option<&Geometry>) -> Result<Labels, Rea
     };
     let class = object.data.text(dicom_dictionary_std::tags::SOP_CLASS_UID).unwrap_or_default();
     if is_segmentation(&class) {
-        return Ok(with_grid(segmentation_read::read(&place, &object, like)?));
+        return Ok(with_grid(segmentation_read::read(&place, &object, options.like)?));
     }
     if is_structure_set(&class) {
-        let grid = match like {
+        let grid = match options.like {
             Some(like) => like.clone(),
             None => grid_beside(path, &object)?,
         };

@@ -7,9 +7,9 @@ use dicom_core::VR;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::open_file;
 use hepar_formats::{
-    DicomError, Labels, LesionMeasures, Meaning, Measurements, Provenance, ReadErrorKind, Scan, SegmentationType,
-    SegmentsBy, Warning, read_labels, read_labels_like, read_scan, write_fractional_segmentation, write_measurements,
-    write_segmentation, write_structure_set,
+    DicomError, LabelOptions, Labels, LesionMeasures, Meaning, Measurements, Provenance, ReadErrorKind, Scan,
+    SegmentationType, SegmentsBy, Warning, read_labels, read_labels_like, read_labels_with, read_scan,
+    write_fractional_segmentation, write_measurements, write_segmentation, write_structure_set,
 };
 use hepar_volume::Volume;
 use proptest::prelude::*;
@@ -77,12 +77,6 @@ fn labels_come_back_from_segmentations_and_contours_in_every_orientation() {
             }
             write_all(folder.path(), &labels, &scan, by);
             for file in ["seg.dcm", "labelmap.dcm", "rtstruct.dcm"] {
-                if name == "tilted" && file != "rtstruct.dcm" {
-                    // Its frames are not those of the upright volume, and say so.
-                    let error = read_labels_like(&folder.path().join(file), scan.volume.geometry());
-                    assert!(error.is_ok() || matches!(error.unwrap_err().kind(), ReadErrorKind::Dicom(_)));
-                    continue;
-                }
                 let Labels { volume, warnings, .. } =
                     read_labels_like(&folder.path().join(file), scan.volume.geometry()).unwrap();
                 assert_eq!(volume.data(), labels.data(), "{name}, {file}, {by:?}");
@@ -256,6 +250,11 @@ fn patients_of_3d_ircadb_are_read_as_they_come() {
         };
         assert_eq!(*label, expected, "slice {k}, pixel {at}");
     }
+    let options = LabelOptions { cysts_are_tumours: true, ..LabelOptions::default() };
+    let with_cysts = read_labels_with(&patient, &options).unwrap().volume;
+    let mut expected = labels.volume.clone();
+    expected.data_mut()[[1, 15 / COLUMNS, 15 % COLUMNS]] = 2;
+    assert_eq!(with_cysts, expected);
     assert!(hepar_formats::is_patient_folder(&patient) && !hepar_formats::is_patient_folder(folder.path()));
 }
 

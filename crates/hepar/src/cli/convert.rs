@@ -16,6 +16,7 @@ Examples:
   hepar convert labels.nii.gz rt.dcm --like STUDY --as rtstruct
   hepar convert seg.dcm labels.nii.gz --like STUDY        and back, on the grid of the series
   hepar convert labels.nii.gz labels.seg.nrrd             for 3D Slicer
+  hepar convert 3Dircadb1.7 labels.nii.gz --labels        liver and tumours of a patient of 3D-IRCADb
 
 Read: NIfTI, NRRD, MetaImage; DICOM series, segmentations and structure sets; 3D-IRCADb's folders.
 Written: .nii, .nii.gz, .nrrd, .seg.nrrd, .mha; labels as .dcm.";
@@ -40,6 +41,12 @@ pub struct Arguments {
     /// Refuse a DICOM series in which anything would have to be mended
     #[arg(long)]
     strict: bool,
+    /// The labels of a folder that holds a scan too: a patient of 3D-IRCADb
+    #[arg(long)]
+    labels: bool,
+    /// Cysts of the liver count as tumours there
+    #[arg(long, requires = "labels")]
+    cysts_as_tumours: bool,
     /// Store a segmentation as a label map
     #[arg(long)]
     labelmap: bool,
@@ -74,6 +81,8 @@ impl Arguments {
                 Object::Seg => DicomObject::Segmentation,
                 Object::Rtstruct => DicomObject::StructureSet,
             },
+            labels: self.labels,
+            cysts_are_tumours: self.cysts_as_tumours,
             stored: if self.labelmap { SegmentationType::LabelMap } else { SegmentationType::Binary },
             by: if self.split_lesions { SegmentsBy::Lesion } else { SegmentsBy::Label },
         };

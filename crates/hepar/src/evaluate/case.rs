@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hepar_formats::{Labels, labels_need_grid, read_labels, read_labels_like, read_labels_truncated};
+use hepar_formats::{Labels, ReadError, labels_need_grid, read_labels, read_labels_like, read_labels_truncated};
 use hepar_metrics::Figure;
 use hepar_metrics::protocol::hepar::Hepar;
 use hepar_metrics::protocol::lits2017::Lits2017;
@@ -45,7 +45,7 @@ impl CaseScores {
     }
 
     fn by_hepar(pair: &Pair, options: &Options) -> Result<Self, EvaluateError> {
-        let (prediction, reference) = read_pair(pair);
+        let (prediction, reference) = read_pair(pair, read_labels);
         let prediction =
             prediction.and_then(|labels| mapped(&pair.prediction, labels, options.prediction_map.as_ref()));
         let reference = reference.and_then(|labels| mapped(&pair.reference, labels, options.reference_map.as_ref()));
@@ -62,11 +62,10 @@ impl CaseScores {
     }
 
     fn by_lits2017(pair: &Pair, options: &Options) -> Result<Self, EvaluateError> {
-        let (prediction, reference) = rayon::join(
-            || truncated(&pair.prediction, options.prediction_map.as_ref()),
-            || truncated(&pair.reference, options.reference_map.as_ref()),
-        );
-        let (prediction, reference) = (prediction?, reference?);
+        // Of DICOM, whose labels are whole numbers, nothing can be cut off.
+        let (prediction, reference) = read_pair(pair, read_labels_truncated);
+        let prediction = mapped_if_asked(&pair.prediction, prediction?, options.prediction_map.as_ref())?;
+        let reference = mapped_if_asked(&pair.reference, reference?, options.reference_map.as_ref())?;
         let scores = Lits2017::of(prediction.volume.data(), reference.volume.data(), reference.grid.stated_spacing())
             .map_err(|source| {
             let (prediction, reference) = (pair.prediction.clone(), pair.reference.clone());
@@ -78,9 +77,12 @@ impl CaseScores {
     }
 }
 
-/// Reads both; DICOM objects, which have no grid of their own, are put on that of the other.
-fn read_pair(pair: &Pair) -> (Result<Labels, EvaluateError>, Result<Labels, EvaluateError>) {
-    let read = |path: &Path| read_labels(path).map_err(EvaluateError::from);
+/// Reads both, files with a grid by `reader`; DICOM objects, which have none of their own, are put on that of the other.
+fn read_pair(
+    pair: &Pair,
+    reader: fn(&Path) -> Result<Labels, ReadError>,
+) -> (Result<Labels, EvaluateError>, Result<Labels, EvaluateError>) {
+    let read = |path: &Path| reader(path).map_err(EvaluateError::from);
     let on_grid_of = |path: &Path, other: &Result<Labels, EvaluateError>| match other {
         Ok(other) => read_labels_like(path, other.volume.geometry()).map_err(EvaluateError::from),
         Err(_) => read(path),
@@ -132,9 +134,8 @@ fn mapped(path: &Path, mut labels: Labels, map: Option<&LabelMap>) -> Result<Lab
     Ok(labels)
 }
 
-/// Reads labels as the challenge's scorer does, which takes every label of 1 and above for the liver.
-fn truncated(path: &Path, map: Option<&LabelMap>) -> Result<Labels, EvaluateError> {
-    let labels = read_labels_truncated(path)?;
+/// Labels as the challenge's scorer takes them: every label of 1 and above for the liver, unless a map says otherwise.
+fn mapped_if_asked(path: &Path, labels: Labels, map: Option<&LabelMap>) -> Result<Labels, EvaluateError> {
     match map {
         Some(_) => mapped(path, labels, map),
         None => Ok(labels),

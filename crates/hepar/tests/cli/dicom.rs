@@ -85,6 +85,9 @@ fn a_study_gives_the_labels_of_the_same_scan_as_nifti_and_a_segmentation() {
     // Scores need no grid beside it.
     let run = hepar(folder.path(), &["evaluate", "dicom/seg.dcm", "nifti/labels.nii.gz"]).expect(0);
     assert!(run.out.contains("1.000"), "{}", run.out);
+    let challenge = ["evaluate", "dicom/seg.dcm", "nifti/labels.nii.gz", "--protocol", "lits-2017"];
+    let run = hepar(folder.path(), &challenge).expect(0);
+    assert!(run.out.contains("1.000"), "{}", run.out);
 }
 
 #[test]
