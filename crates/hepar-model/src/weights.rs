@@ -137,6 +137,15 @@ impl Weights {
         Ok(safetensors::serialize(views, None)?)
     }
 
+    /// Moves the weights towards `other`, those of the same network, by the `share` of the way, 0..=1.
+    pub fn blend(&mut self, other: &Self, share: f64) {
+        for (own, other) in self.tensors.values_mut().zip(other.tensors.values()) {
+            for (value, other) in own.iter_mut().zip(other) {
+                *value += (share * (f64::from(*other) - f64::from(*value))) as f32;
+            }
+        }
+    }
+
     /// The network that the weights belong to.
     pub fn config(&self) -> &NetworkConfig {
         &self.config
@@ -228,6 +237,16 @@ mod tests {
         let weights = narrow();
         let bytes = weights.to_safetensors(Precision::Full).unwrap();
         assert_eq!(Weights::from_safetensors(*weights.config(), &bytes).unwrap(), weights);
+    }
+
+    #[test]
+    fn weights_move_towards_others_by_a_share_of_the_way() {
+        let (from, config) = (narrow(), *narrow().config());
+        let to = Weights::from_fn(config, |spec| vec![2.0; from.get(&spec.name).unwrap().len()]).unwrap();
+        let mut weights = from.clone();
+        weights.blend(&to, 0.25);
+        let (before, after) = (from.get("conv9.conv.weight").unwrap(), weights.get("conv9.conv.weight").unwrap());
+        assert!(before.iter().zip(after).all(|(a, b)| (b - (0.75 * a + 0.5)).abs() < 1e-6));
     }
 
     #[test]

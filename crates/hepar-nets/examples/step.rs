@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let place = if std::env::var("HEPAR_DEVICE").is_ok_and(|name| name == "gpu") { Place::Gpu } else { Place::Cpu };
     let device = place.device()?.autodiff();
     let mut net = RaUnet::untrained(config, 1, &device);
-    let mut optimiser = Adam::optimiser();
+    let mut optimiser = Adam::optimiser(0.0);
     let mut times = Vec::new();
     for _ in 0..5 {
         let x = input(&device);

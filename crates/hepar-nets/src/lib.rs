@@ -4,6 +4,7 @@ pub mod device;
 mod engine;
 mod extension;
 mod fused;
+mod gradients;
 mod init;
 mod layers;
 pub mod loss;
@@ -11,5 +12,6 @@ mod optimiser;
 mod raunet;
 
 pub use engine::BurnEngine;
+pub use gradients::clipped;
 pub use optimiser::Adam;
 pub use raunet::RaUnet;

@@ -28,6 +28,36 @@ pub fn cross_entropy(probabilities: Tensor<5>, target: Tensor<5>, weight: Tensor
     sum(right.add(wrong).mul(weight.clone())).div(sum(weight).add_scalar(1e-7)).neg()
 }
 
+/// Tversky loss, 1 − (Σpg + 1) / (Σpg + 0.3·Σp(1 − g) + 0.7·Σ(1 − p)g + 1), every sum weighted by w: what is missed costs
+/// more than what is found wrongly.
+///
+/// # Shapes
+/// - `probabilities` p, `target` g and `weight` w: the same shape, values in 0..1
+/// - output: one value, 0 (perfect) to almost 1
+///
+/// Source: Salehi, Erdogmus and Gholipour, "Tversky loss function for image segmentation using 3D fully convolutional
+/// deep networks", arXiv 1706.05721, with the constants that served best there.
+pub fn tversky(probabilities: Tensor<5>, target: Tensor<5>, weight: Tensor<5>) -> Tensor<1> {
+    const WRONG: f32 = 0.3;
+    const MISSED: f32 = 0.7;
+    let target = target.mul(weight.clone());
+    let shared = sum(probabilities.clone().mul(target.clone()));
+    let wrong = sum(probabilities.mul(weight)).sub(shared.clone());
+    let missed = sum(target).sub(shared.clone());
+    let shared = shared.add_scalar(1.0);
+    let total = shared.clone().add(wrong.mul_scalar(WRONG)).add(missed.mul_scalar(MISSED));
+    shared.div(total).neg().add_scalar(1.0)
+}
+
+/// Focal Tversky loss, [`tversky`] to the power of 3/4: small objects, which are seldom right, count more.
+///
+/// Source: Abraham and Khan, "A novel focal Tversky loss function with improved attention U-Net for lesion
+/// segmentation", arXiv 1810.07842, with its γ of 4/3.
+pub fn focal_tversky(probabilities: Tensor<5>, target: Tensor<5>, weight: Tensor<5>) -> Tensor<1> {
+    // At 0 the root has no slope.
+    tversky(probabilities, target, weight).clamp_min(1e-6).powf_scalar(0.75)
+}
+
 /// Sum of all values: row by row, then of the rows, so that no 32-bit sum is long and none depends on the threads.
 fn sum(x: Tensor<5>) -> Tensor<1> {
     let [n, c, d, h, w] = x.dims();
@@ -61,6 +91,20 @@ mod tests {
         assert!((value(loss) - expected).abs() < 1e-6);
         let wrong = cross_entropy(row([0.0; 4]), row([1.0; 4]), row([1.0; 4]));
         assert!((value(wrong) - 16.118).abs() < 1e-2, "a wrong voxel costs much, but never everything");
+    }
+
+    #[test]
+    fn a_missed_voxel_costs_more_than_a_wrong_one_in_tverskys_loss() {
+        let device = Device::flex();
+        let row = |values: [f32; 3]| Tensor::<5>::from_data([[[[values]]]], &device);
+        let of = |probabilities, target| value(tversky(row(probabilities), row(target), row([1.0; 3])));
+        assert!(of([1.0, 1.0, 0.0], [1.0, 1.0, 0.0]).abs() < 1e-6);
+        let (wrong, missed) = (of([1.0, 1.0, 0.0], [1.0, 0.0, 0.0]), of([1.0, 0.0, 0.0], [1.0, 1.0, 0.0]));
+        assert!((wrong - (1.0 - 2.0 / 2.3)).abs() < 1e-6 && (missed - (1.0 - 2.0 / 2.7)).abs() < 1e-6);
+        let focal = value(focal_tversky(row([1.0, 0.0, 0.0]), row([1.0, 1.0, 0.0]), row([1.0; 3])));
+        assert!((focal - missed.powf(0.75)).abs() < 1e-6);
+        let half = value(tversky(row([0.5, 0.5, 1.0]), row([1.0, 0.0, 0.0]), row([1.0, 1.0, 0.0])));
+        assert!((half - (1.0 - 1.5 / (1.5 + 0.15 + 0.35))).abs() < 1e-6, "the third voxel has no weight");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //!   of the scan;
 //! - [`lesions_csv`], [`cohort_csv`]: tables for spreadsheets;
 //! - [`result_json`]: the same figures and more for programs;
-//! - [`page`]: the report of a case and that of a cohort, each one HTML file that loads nothing;
+//! - [`page`]: the reports of a case, of a cohort and of a training, each one HTML file that loads nothing;
 //! - [`html`], [`charts`]: what pages are made of, for other pages too;
 //! - [`mesh`]: the surfaces of liver and lesions.
 //!

@@ -1,6 +1,7 @@
 //! The run folder: what it takes to go on after a stop at any time.
 //!
-//! `config.toml`, `log.csv`, `last/` (weights, optimiser, state) and `best/` (weights, their score and configuration).
+//! `config.toml`, `log.csv`, `last/` (weights, optimiser, state) and `best/` (weights, their score and configuration),
+//! and files of events for TensorBoard.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -29,6 +30,9 @@ const BEST: &str = "best";
 
 /// File of the weights, in full precision, in `last` and `best`.
 const WEIGHTS_FILE: &str = "weights.safetensors";
+
+/// File of the running mean of the weights in `last`, where there is one.
+const AVERAGE_FILE: &str = "average.safetensors";
 
 /// File of the configuration, in the run folder and in `best`.
 const CONFIG_FILE: &str = "config.toml";
@@ -63,6 +67,9 @@ pub(crate) struct State {
     pub recalibrated: bool,
     /// Step of the last validation; 0 when there was none.
     pub validated: u64,
+    /// Validations since the best one.
+    #[serde(default)]
+    pub stalled: u32,
     /// Fingerprint of the cases.
     pub cases: String,
 }
@@ -85,6 +92,8 @@ pub(crate) struct Checkpoint {
     pub state: State,
     /// The network's weights.
     pub weights: Weights,
+    /// Their running mean, if the run takes one.
+    pub average: Option<Weights>,
     /// File of the optimiser's state.
     pub optimizer: PathBuf,
 }
@@ -113,6 +122,7 @@ impl State {
             seconds: 0.0,
             recalibrated: false,
             validated: 0,
+            stalled: 0,
             cases,
         }
     }
@@ -141,7 +151,8 @@ impl RunFolder {
             return self.best_weights(&best);
         }
         let last = self.current(LAST).ok_or_else(|| problem(&self.0, &"the run has no checkpoint yet"))?;
-        read(&last.join(WEIGHTS_FILE))
+        let average = last.join(AVERAGE_FILE);
+        read(&if average.exists() { average } else { last.join(WEIGHTS_FILE) })
     }
 
     fn best_weights(&self, best: &Path) -> Result<Vec<u8>, TrainError> {
@@ -211,8 +222,14 @@ impl OwnFolder {
         if state.cases != cases {
             return Err(TrainError::OtherData(root()));
         }
-        let weights = Weights::from_safetensors(config.network()?, &read(&last.join(WEIGHTS_FILE))?)?;
-        Ok(Some(Checkpoint { state, weights, optimizer: last.join("optimizer.bpk") }))
+        let weights = |path: &Path| Ok::<_, TrainError>(Weights::from_safetensors(config.network()?, &read(path)?)?);
+        let average = Some(last.join(AVERAGE_FILE)).filter(|path| path.exists());
+        Ok(Some(Checkpoint {
+            state,
+            weights: weights(&last.join(WEIGHTS_FILE))?,
+            average: average.map(|path| weights(&path)).transpose()?,
+            optimizer: last.join("optimizer.bpk"),
+        }))
     }
 
     /// Writes `config.toml`, when the run begins or goes on.
@@ -232,11 +249,16 @@ impl OwnFolder {
         &self,
         state: &State,
         weights: &Weights,
+        average: Option<&Weights>,
         optimizer: impl FnOnce(&Path) -> Result<(), String>,
     ) -> Result<(), TrainError> {
         let weights = weights.to_safetensors(Precision::Full)?;
+        let average = average.map(|average| average.to_safetensors(Precision::Full)).transpose()?;
         self.replace(LAST, |new| {
             write(&new.join(WEIGHTS_FILE), &weights)?;
+            if let Some(average) = &average {
+                write(&new.join(AVERAGE_FILE), average)?;
+            }
             optimizer(&new.join("optimizer.bpk")).map_err(|e| problem(new, &e))?;
             write_json(&new.join(STATE_FILE), state)
         })

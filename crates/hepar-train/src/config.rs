@@ -23,8 +23,11 @@ pub struct TrainConfig {
     pub window: Window,
     /// Voxels of one sample, `[d, h, w]`; multiples of 32 (d = 1 for the localizer).
     pub patch: [usize; 3],
-    /// Samples in one step.
+    /// Samples that go through the network together.
     pub batch: usize,
+    /// Batches whose gradients make one step, at least 1: more samples a step than fit into memory at once.
+    #[serde(default = "one")]
+    pub accumulate: usize,
     /// Steps in all.
     pub steps: u64,
     /// What the network is punished for.
@@ -46,6 +49,19 @@ pub struct TrainConfig {
     pub recalibrate: u64,
     /// Adam's learning rate at its highest.
     pub learning_rate: f64,
+    /// Share of every kernel that a step takes away, times the learning rate (AdamW); 0: none, the article's.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Greatest norm of all gradients together, beyond which they are scaled down; none: they are as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// How much of the running mean of the weights each step keeps, 0..1; the mean is what is validated and handed out.
+    /// 0: there is none, and the weights themselves are.
+    #[serde(default)]
+    pub average: f64,
+    /// Validations in a row without a better Dice after which the run ends; 0: it never does before its last step.
+    #[serde(default)]
+    pub early_stop: u32,
     /// Steps between two validations.
     pub validate_every: u64,
     /// Steps between two checkpoints.
@@ -89,6 +105,11 @@ pub struct TrainConfig {
     pub augmentation: Augmentation,
 }
 
+/// A step for each batch.
+fn one() -> usize {
+    1
+}
+
 /// The weight of a voxel that counts like any other.
 fn whole() -> f32 {
     1.0
@@ -103,6 +124,29 @@ pub enum Loss {
     Dice,
     /// Soft Dice loss plus the mean cross entropy of the voxels, which also teaches where a batch has no target.
     DiceCrossEntropy,
+    /// The mean cross entropy alone.
+    CrossEntropy,
+    /// Tversky loss: what is missed costs more than what is found wrongly.
+    Tversky,
+    /// Tversky loss to the power of 3/4, so that small objects count more.
+    FocalTversky,
+}
+
+impl Loss {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Dice, Self::CrossEntropy, Self::DiceCrossEntropy, Self::Tversky, Self::FocalTversky];
+
+    /// Its name in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dice => "dice",
+            Self::DiceCrossEntropy => "dice-cross-entropy",
+            Self::CrossEntropy => "cross-entropy",
+            Self::Tversky => "tversky",
+            Self::FocalTversky => "focal-tversky",
+        }
+    }
 }
 
 /// How the learning rate falls.
@@ -158,6 +202,9 @@ pub struct Augmentation {
     /// Share of samples into whose liver synthetic lesions are painted; the tumour stage's only.
     #[serde(default)]
     pub lesions: f64,
+    /// Greatest displacement along each axis by which samples are bent, smoothly, in millimetres; not for the localizer.
+    #[serde(default)]
+    pub elastic_mm: f64,
 }
 
 /// A value of the configuration that cannot be used.
@@ -188,6 +235,7 @@ impl Augmentation {
         thick_slices: 0.0,
         clip: 0.0,
         lesions: 0.0,
+        elastic_mm: 0.0,
     };
 
     fn problem(&self) -> Option<String> {
@@ -207,6 +255,7 @@ impl Augmentation {
             ("thick_slices", self.thick_slices, 1.0),
             ("clip", self.clip, 1.0),
             ("lesions", self.lesions, 1.0),
+            ("elastic_mm", self.elastic_mm, 20.0),
         ];
         let bad = limits.iter().find(|(_, value, limit)| !(0.0..=*limit).contains(value));
         bad.map(|(name, value, limit)| format!("the augmentation's {name} = {value} leaves 0..={limit}"))
@@ -314,6 +363,9 @@ impl TrainConfig {
         if self.batch < 2 {
             return Some(format!("a batch of {} is too small: batch normalisation needs at least 2", self.batch));
         }
+        if self.accumulate == 0 {
+            return Some("accumulate must be at least 1".into());
+        }
         match self.grid {
             Grid::ResizedInPlane { size } if size != [h, w] => {
                 Some(format!("slices resized to {size:?} and the patch {:?} disagree in plane", self.patch))
@@ -341,6 +393,16 @@ impl TrainConfig {
         if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
             return Some(format!("the learning rate {} is not positive", self.learning_rate));
         }
+        if !(0.0..1.0).contains(&self.weight_decay) || !(0.0..1.0).contains(&self.average) {
+            let (decay, average) = (self.weight_decay, self.average);
+            return Some(format!("weight_decay = {decay} or average = {average} leaves 0..1"));
+        }
+        if let Some(norm) = self.clip_norm.filter(|norm| !(*norm > 0.0 && norm.is_finite())) {
+            return Some(format!("clip_norm = {norm} is not positive"));
+        }
+        if self.early_stop > 0 && self.fold.is_none() {
+            return Some("early_stop watches a held-out fold: set fold".into());
+        }
         if self.validate_every == 0 || self.checkpoint_every == 0 {
             return Some("validate_every and checkpoint_every must be at least 1".into());
         }
@@ -363,11 +425,13 @@ impl TrainConfig {
             _ => None,
         }
     }
+
     fn augmentation_problem(&self) -> Option<String> {
-        let Augmentation { tilt_degrees, thick_slices, translation, lesions, .. } = self.augmentation;
+        let Augmentation { tilt_degrees, thick_slices, translation, lesions, elastic_mm, .. } = self.augmentation;
         let of_others = match self.stage {
             StageName::Localizer => {
-                vec![("tilt_degrees", tilt_degrees), ("thick_slices", thick_slices), ("lesions", lesions)]
+                let of_volumes = [("tilt_degrees", tilt_degrees), ("thick_slices", thick_slices), ("lesions", lesions)];
+                of_volumes.into_iter().chain([("elastic_mm", elastic_mm)]).collect()
             }
             StageName::Liver => vec![("translation", translation), ("lesions", lesions)],
             StageName::Tumour => vec![("translation", translation)],

@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::module::Module;
+use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
-use hepar_model::weights::Weights;
-use hepar_nets::loss::{cross_entropy, soft_dice};
-use hepar_nets::{Adam, RaUnet};
+use hepar_model::weights::{Weights, WeightsError};
+use hepar_nets::loss::{cross_entropy, focal_tversky, soft_dice, tversky};
+use hepar_nets::{Adam, RaUnet, clipped};
 
 use crate::checkpoint::{Checkpoint, OwnFolder, State};
 use crate::config::{Loss, TrainConfig};
 use crate::error::{TrainError, problem};
-use crate::loader::{Batch, Batches};
+use crate::loader::{Batch, Batches, Part};
 use crate::log::Row;
 use crate::schedule::learning_rate;
 use crate::validate::Score;
@@ -22,8 +23,10 @@ const SMOOTHING: f64 = 0.02;
 /// What changes from step to step.
 pub(crate) struct Learner {
     /// The network, with gradients.
-    pub network: RaUnet,
+    network: RaUnet,
     optimizer: ModuleOptimizer,
+    /// The running mean of the network's weights, where the configuration asks for one.
+    average: Option<Weights>,
     /// Where the run stands.
     pub state: State,
 }
@@ -38,17 +41,18 @@ impl Learner {
         begin: State,
     ) -> Result<Self, TrainError> {
         let device = device.autodiff();
-        let optimizer = Adam::optimiser();
+        let optimizer = Adam::optimiser(config.weight_decay);
         let Some(checkpoint) = checkpoint else {
             let network = match start {
                 Some(weights) => RaUnet::new(&weights, &device),
                 None => RaUnet::untrained(config.network()?, config.seed, &device),
             };
-            return Ok(Self { network, optimizer, state: begin });
+            return Ok(Self { network, optimizer, average: None, state: begin });
         };
         let path = &checkpoint.optimizer;
         let optimizer = optimizer.load(path).map_err(|e| problem(path, &format!("{e:?}")))?;
-        Ok(Self { network: RaUnet::new(&checkpoint.weights, &device), optimizer, state: checkpoint.state })
+        let network = RaUnet::new(&checkpoint.weights, &device);
+        Ok(Self { network, optimizer, average: checkpoint.average, state: checkpoint.state })
     }
 
     /// Learns from one batch.
@@ -56,24 +60,17 @@ impl Learner {
     /// # Errors
     /// When the loss is no number.
     pub fn step(&mut self, config: &TrainConfig, batch: Batch) -> Result<(), TrainError> {
-        let device = self.network.device();
-        let tensor = |values: Vec<f32>| tensor(values, config, &device);
-        let probabilities = self.network.forward(tensor(batch.input));
-        let (target, weight) = (tensor(batch.target), tensor(batch.weight));
-        let dice = soft_dice(probabilities.clone(), target.clone(), weight.clone());
-        let loss = match config.loss {
-            Loss::Dice => dice,
-            Loss::DiceCrossEntropy => dice.add(cross_entropy(probabilities, target, weight)),
-        };
         let step = self.state.step;
         let rate = learning_rate(config, self.state.plateau, step);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+        let (losses, gradients) = self.gradients(config, &batch);
         self.network = self.optimizer.step(rate, self.network.clone(), gradients);
         // Read last: a GPU would have to wait for whoever reads before it knew of the steps back.
-        let value = loss.into_data().try_to_vec::<f32>().ok().and_then(|v| v.first().copied());
-        let value = value.unwrap_or(f32::NAN);
+        let value = losses.into_iter().map(value).sum::<f32>();
         if !value.is_finite() {
             return Err(TrainError::Diverged { step, samples: batch.samples, loss: value });
+        }
+        if config.average > 0.0 {
+            self.take_mean(config.average)?;
         }
         let smoothed =
             self.state.smoothed_loss.map_or(f64::from(value), |mean| mean + SMOOTHING * (f64::from(value) - mean));
@@ -84,14 +81,73 @@ impl Learner {
         Ok(())
     }
 
-    /// Computes the running statistics anew from the next batches, as many as the configuration says.
+    /// The losses of the parts of a batch, whose sum is its loss, and the gradients of that sum.
+    fn gradients(&self, config: &TrainConfig, batch: &Batch) -> (Vec<Tensor<1>>, GradientsParams) {
+        let mut sum = GradientsAccumulator::new();
+        let mut losses = Vec::new();
+        for part in batch.parts(config.accumulate) {
+            let loss = self.loss(config, part).div_scalar(config.accumulate as f32);
+            let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
+            sum.accumulate(&self.network, gradients);
+            losses.push(loss);
+        }
+        let gradients = match config.clip_norm {
+            Some(greatest) => clipped(&self.network, sum.grads(), greatest),
+            None => sum.grads(),
+        };
+        (losses, gradients)
+    }
+
+    fn loss(&self, config: &TrainConfig, part: Part<'_>) -> Tensor<1> {
+        let device = self.network.device();
+        let tensor = |values: &[f32]| tensor(values, config, &device);
+        let probabilities = self.network.forward(tensor(part.input));
+        let (target, weight) = (tensor(part.target), tensor(part.weight));
+        match config.loss {
+            Loss::Dice => soft_dice(probabilities, target, weight),
+            Loss::CrossEntropy => cross_entropy(probabilities, target, weight),
+            Loss::DiceCrossEntropy => {
+                let dice = soft_dice(probabilities.clone(), target.clone(), weight.clone());
+                dice.add(cross_entropy(probabilities, target, weight))
+            }
+            Loss::Tversky => tversky(probabilities, target, weight),
+            Loss::FocalTversky => focal_tversky(probabilities, target, weight),
+        }
+    }
+
+    /// Takes the weights into their running mean, of which `kept` stays; less in the first steps, whose weights are far
+    /// from what they will be.
+    fn take_mean(&mut self, kept: f64) -> Result<(), TrainError> {
+        let now = self.own_weights()?;
+        let step = self.state.step as f64;
+        let kept = kept.min((1.0 + step) / (10.0 + step));
+        match &mut self.average {
+            Some(average) => average.blend(&now, 1.0 - kept),
+            None => self.average = Some(now),
+        }
+        Ok(())
+    }
+
+    /// Computes the running statistics of what is handed out anew from the next batches, as many as the configuration
+    /// says.
     ///
     /// # Errors
     /// When a batch cannot be made.
     pub fn recalibrate(&mut self, config: &TrainConfig, batches: &mut Batches) -> Result<(), TrainError> {
         let device = self.network.device();
-        let inputs = (0..config.recalibrate).map(|_| batches.next().map(|batch| tensor(batch.input, config, &device)));
-        self.network.recalibrate(inputs)?;
+        let inputs = |batch: Batch| -> Vec<Result<Tensor<5>, TrainError>> {
+            batch.parts(config.accumulate).map(|part| Ok(tensor(part.input, config, &device))).collect()
+        };
+        let inputs =
+            (0..config.recalibrate).flat_map(|_| batches.next().map_or_else(|error| vec![Err(error)], &inputs));
+        match &mut self.average {
+            Some(average) => {
+                let network = RaUnet::new(average, &device);
+                network.recalibrate(inputs)?;
+                *average = network.weights().map_err(|source| diverged(&self.state, source))?;
+            }
+            None => self.network.recalibrate(inputs)?,
+        }
         self.state.recalibrated = true;
         Ok(())
     }
@@ -106,20 +162,42 @@ impl Learner {
     /// Leaves a checkpoint.
     pub fn save(&self, folder: &OwnFolder) -> Result<(), TrainError> {
         let optimizer = |path: &Path| self.optimizer.save(path).map_err(|e| format!("{e:?}"));
-        folder.save(&self.state, &self.weights()?, optimizer)
+        folder.save(&self.state, &self.own_weights()?, self.average.as_ref(), optimizer)
     }
 
-    /// The network's weights.
+    /// The network to hand out, without gradients: of the mean of the weights where there is one.
+    pub fn network(&self) -> RaUnet {
+        match &self.average {
+            Some(average) => RaUnet::new(average, &self.network.device().inner()),
+            None => self.network.valid(),
+        }
+    }
+
+    /// The weights to hand out.
     ///
     /// # Errors
     /// When one is no number any more.
     pub fn weights(&self) -> Result<Weights, TrainError> {
-        self.network.weights().map_err(|source| TrainError::DivergedWeights { step: self.state.step, source })
+        self.average.clone().map_or_else(|| self.own_weights(), Ok)
+    }
+
+    /// The weights of the last step.
+    fn own_weights(&self) -> Result<Weights, TrainError> {
+        self.network.weights().map_err(|source| diverged(&self.state, source))
     }
 }
 
-/// The values of a batch as a tensor, N × 1 × D × H × W.
-fn tensor(values: Vec<f32>, config: &TrainConfig, device: &Device) -> Tensor<5> {
+fn diverged(state: &State, source: WeightsError) -> TrainError {
+    TrainError::DivergedWeights { step: state.step, source }
+}
+
+/// The number in a tensor of one; NaN when it cannot be read.
+fn value(loss: Tensor<1>) -> f32 {
+    loss.into_data().try_to_vec::<f32>().ok().and_then(|values| values.first().copied()).unwrap_or(f32::NAN)
+}
+
+/// The values of a part of a batch as a tensor, N × 1 × D × H × W.
+fn tensor(values: &[f32], config: &TrainConfig, device: &Device) -> Tensor<5> {
     let [depth, height, width] = config.patch;
-    Tensor::from_data(TensorData::new(values, [config.batch, 1, depth, height, width]), device)
+    Tensor::from_data(TensorData::new(values.to_vec(), [config.batch, 1, depth, height, width]), device)
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`config`]: everything that decides a run, with presets;
 //! - [`dataset`]: which cases there are and whom they show; [`split`]: who is trained on and who is held out;
+//! - [`check()`]: what in a data set could mislead a training;
 //! - [`prepare`]: cases in memory on the grid of their stage; [`sample`]: which part of which case a sample shows;
 //! - [`run`]: the loop, resumable at any step; [`validate`]: Dice on the held-out patients;
 //! - [`Packing`]: a compact copy of a data set;
@@ -11,10 +12,12 @@
 //! arXiv 1811.01328. Patients, not scans, are divided into folds, and every scan is brought into one orientation.
 
 mod augment;
+mod check;
 mod checkpoint;
 pub mod config;
 pub mod dataset;
 mod error;
+mod events;
 pub mod export;
 mod learner;
 mod loader;
@@ -30,7 +33,8 @@ mod schedule;
 pub mod split;
 pub mod validate;
 
-pub use config::{Augmentation, ConfigError, Schedule, TrainConfig};
+pub use check::{CaseReport, Finding, LabelFacts, ScanFacts, check};
+pub use config::{Augmentation, ConfigError, Loss, Schedule, TrainConfig};
 pub use dataset::{Case, PatientId, Source, discover};
 pub use error::{DataError, TrainError};
 pub use export::{ExportedStage, export_stage};

@@ -50,6 +50,26 @@ impl Batch {
     }
 }
 
+impl Batch {
+    /// The batch in `count` equal parts, which go through the network one after the other.
+    pub fn parts(&self, count: usize) -> impl Iterator<Item = Part<'_>> {
+        let length = (self.input.len() / count).max(1);
+        let arrays = self.input.chunks(length).zip(self.target.chunks(length)).zip(self.weight.chunks(length));
+        arrays.map(|((input, target), weight)| Part { input, target, weight })
+    }
+}
+
+/// Some of the samples of a batch; the arrays are those of [`Batch`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Part<'a> {
+    /// What the network sees.
+    pub input: &'a [f32],
+    /// What it should answer.
+    pub target: &'a [f32],
+    /// How much each voxel counts.
+    pub weight: &'a [f32],
+}
+
 impl Batches {
     /// The batch of the next step.
     ///

@@ -1,4 +1,4 @@
-//! `log.csv`: how the loss and the Dice went.
+//! `log.csv`, and events beside it: how the loss and the Dice went.
 
 use std::fs;
 use std::io::Write;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use hepar_formats::write_atomically;
 
 use crate::error::{TrainError, problem};
+use crate::events::Events;
 use crate::validate::Score;
 
 const HEADER: &str = "step,loss,smoothed_loss,learning_rate,dice_per_case,dice_global,seconds";
@@ -28,15 +29,27 @@ pub(crate) struct Row {
     pub seconds: f64,
 }
 
-/// The log of a run; every row is in the file as soon as it is written.
+/// The log of a run; every row is in the file, and among the events, as soon as it is written.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
     file: fs::File,
+    events: Events,
+}
+
+impl Row {
+    /// The figures, with their tags in TensorBoard.
+    fn figures(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let score = self.score.map(|s| [("dice/per_case", s.dice_per_case), ("dice/global", s.dice_global)]);
+        [("loss", f64::from(self.loss)), ("loss/smoothed", self.smoothed_loss), ("learning_rate", self.learning_rate)]
+            .into_iter()
+            .chain(score.into_iter().flatten())
+    }
 }
 
 impl Log {
-    /// The log at `path`, from which rows after `step` are removed: their steps are about to be done again.
+    /// The log at `path`, from which rows after `step` are removed: their steps are about to be done again. Events go
+    /// into a new file beside it.
     pub fn open(path: &Path, step: u64) -> Result<Self, TrainError> {
         let old = fs::read_to_string(path).unwrap_or_default();
         let is_kept = |line: &&str| line.split(',').next().and_then(|s| s.parse().ok()).is_some_and(|s: u64| s <= step);
@@ -47,7 +60,8 @@ impl Log {
         })
         .map_err(|e| problem(path, &e))?;
         let file = fs::OpenOptions::new().append(true).open(path).map_err(|e| problem(path, &e))?;
-        Ok(Self { path: path.to_owned(), file })
+        let events = Events::create(path.parent().unwrap_or(Path::new("")), step)?;
+        Ok(Self { path: path.to_owned(), file, events })
     }
 
     /// Appends a row.
@@ -55,7 +69,8 @@ impl Log {
         let score = row.score.map_or(",".into(), |s| format!("{:.5},{:.5}", s.dice_per_case, s.dice_global));
         let Row { step, loss, smoothed_loss, learning_rate, seconds, .. } = row;
         let line = format!("{step},{loss:.6},{smoothed_loss:.6},{learning_rate:.4e},{score},{seconds:.1}\n");
-        self.file.write_all(line.as_bytes()).map_err(|e| problem(&self.path, &e))
+        self.file.write_all(line.as_bytes()).map_err(|e| problem(&self.path, &e))?;
+        self.events.write(row.step, row.figures())
     }
 }
 
@@ -79,5 +94,15 @@ mod tests {
         assert_eq!(lines[0], HEADER);
         assert_eq!(lines.len(), 4);
         assert_eq!(lines[3], "30,0.500000,0.600000,1.0000e-3,0.50000,0.25000,1.0");
+    }
+
+    #[test]
+    fn only_a_validation_has_events_of_the_dice() {
+        let row = Row { step: 1, loss: 0.5, smoothed_loss: 0.6, learning_rate: 1e-3, score: None, seconds: 1.0 };
+        let figures = [("loss", 0.5), ("loss/smoothed", 0.6), ("learning_rate", 1e-3)];
+        assert!(row.figures().eq(figures));
+        let score = Some(Score { dice_per_case: 0.5, dice_global: 0.25 });
+        let dice: Vec<_> = Row { score, ..row }.figures().skip(3).collect();
+        assert_eq!(dice, [("dice/per_case", 0.5), ("dice/global", 0.25)]);
     }
 }

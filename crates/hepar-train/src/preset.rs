@@ -25,6 +25,7 @@ const VARIED: Augmentation = Augmentation {
     thick_slices: 0.2,
     clip: 0.0,
     lesions: 0.0,
+    elastic_mm: 0.0,
 };
 
 impl TrainConfig {
@@ -74,7 +75,12 @@ impl TrainConfig {
             outside_liver: 1.0,
             start: None,
             recalibrate: 60,
+            accumulate: 1,
             learning_rate: 1e-3,
+            weight_decay: 0.0,
+            clip_norm: None,
+            average: 0.0,
+            early_stop: 0,
             validate_every: 500,
             checkpoint_every: 100,
             seed: 1,
@@ -92,6 +98,28 @@ impl TrainConfig {
             grid: Grid::Spacing { mm: [3.0, 2.5, 2.5] },
             margin: MARGIN,
             augmentation: VARIED,
+        }
+    }
+
+    /// A configuration that trains the smallest networks for two steps on two phantoms: it shows that everything works,
+    /// and teaches nothing.
+    pub fn smoke(stage: StageName) -> Self {
+        let small = Self {
+            widths: [4; 6],
+            patch: [32, 64, 64],
+            batch: 2,
+            steps: 2,
+            recalibrate: 1,
+            checkpoint_every: 1,
+            phantoms: 2,
+            phantom_share: 1.0,
+            ..Self::preset(stage)
+        };
+        match stage {
+            StageName::Localizer => Self { patch: [1, 64, 64], grid: Grid::ResizedInPlane { size: [64, 64] }, ..small },
+            StageName::Liver | StageName::Tumour => {
+                Self { grid: Grid::Spacing { mm: [6.0, 5.0, 5.0] }, overlap: [0.0; 3], ..small }
+            }
         }
     }
 

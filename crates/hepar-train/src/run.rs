@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use burn::module::Module;
 use hepar_model::stage::StageName;
 use hepar_model::weights::Weights;
 use hepar_nets::device::Place;
@@ -74,7 +73,7 @@ impl Summary {
     fn of(state: &State, config: &TrainConfig) -> Self {
         Self {
             step: state.step,
-            finished: state.step >= config.steps,
+            finished: is_finished(state, config),
             smoothed_loss: state.smoothed_loss,
             best_dice: state.best,
             seconds: state.seconds,
@@ -104,7 +103,9 @@ fn train_until(
     is_cancelled: &IsCancelled<'_>,
 ) -> Result<Summary, TrainError> {
     config.check()?;
-    let split = Split::new(&discover(data)?, config)?;
+    // Phantoms need no folder.
+    let cases = if data.is_empty() { Vec::new() } else { discover(data)? };
+    let split = Split::new(&cases, config)?;
     let folder = OwnFolder::open(run)?;
     let cases = split.fingerprint();
     let checkpoint = folder.resume(config, &cases)?;
@@ -118,6 +119,11 @@ fn train_until(
     let device = control.place.device()?;
     let learner = Learner::new(config, device, checkpoint, start, state)?;
     session.run(&material, learner)
+}
+
+/// Whether all steps are done, or validations have brought nothing better for so long that no more are wanted.
+fn is_finished(state: &State, config: &TrainConfig) -> bool {
+    state.step >= config.steps || config.early_stop > 0 && state.stalled >= config.early_stop
 }
 
 /// Threads that make batches: the processor needs its own for the network, and leaves them to a GPU's.
@@ -186,7 +192,7 @@ impl Session<'_> {
         std::thread::scope(|scope| {
             // Behind those of the steps come the batches for the statistics.
             let steps = learner.state.step..self.config.steps + self.config.recalibrate;
-            let make = |step| Batch::make(&sampler, step, self.config.batch);
+            let make = |step| Batch::make(&sampler, step, self.config.batch * self.config.accumulate);
             let batches = prefetch(scope, loaders(self.control.place), steps, make);
             self.learn(learner, batches)
         })
@@ -214,8 +220,9 @@ impl Session<'_> {
                 self.progress.row(&row, start.elapsed().div_f64((step - first).max(1) as f64));
                 logged = step;
             }
-            let is_over =
-                step >= self.config.steps || (self.is_cancelled)(Moment::After(step)) || self.is_late(start.elapsed());
+            let is_over = is_finished(&learner.state, self.config)
+                || (self.is_cancelled)(Moment::After(step))
+                || self.is_late(start.elapsed());
             if !is_saved && (is_over || step.is_multiple_of(self.config.checkpoint_every)) {
                 learner.save(&self.folder)?;
                 is_saved = true;
@@ -250,12 +257,13 @@ impl Session<'_> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
         let step = learner.state.step;
         let watch = Validation { is_cancelled: self.is_cancelled, step };
-        let score = match held_out.score(self.config, &mut learner.network.valid(), &watch) {
+        let score = match held_out.score(self.config, &mut learner.network(), &watch) {
             Err(TrainError::Validation(PipelineError::Cancelled)) => return Ok(None),
             score => score?,
         };
         let improved = learner.state.best.is_none_or(|best| score.dice_per_case > best);
         learner.state.validated = step;
+        learner.state.stalled = if improved { 0 } else { learner.state.stalled + 1 };
         learner.state.plateau.note(self.config.schedule, improved);
         if improved {
             learner.state.best = Some(score.dice_per_case);

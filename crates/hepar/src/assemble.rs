@@ -25,32 +25,36 @@ pub struct Runs {
 /// What a person writes of a model: its card without the stages.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Description {
-    name: String,
-    version: String,
-    description: String,
-    licence: String,
-    training: Training,
+pub struct Description {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it is, in a sentence or two.
+    pub description: String,
+    /// Under which terms it may be used.
+    pub licence: String,
+    /// What it was trained on, and how.
+    pub training: Training,
+    /// How good it is.
     #[serde(default, rename = "score")]
-    scores: Vec<Score>,
+    pub scores: Vec<Score>,
 }
 
-/// Puts the networks of three `runs` and the description in the file `card` together in `folder`, and opens the model.
+/// Puts the networks of three `runs` and a `description` together in `folder`, and opens the model.
 ///
-/// `card` is TOML with `name`, `version`, `description`, `licence`, `[training]` (`data`, `method`) and any number of
-/// `[[score]]` (`on`, `metric`, `value`): what `model.toml` holds, but for the stages, which the runs know. Files that
-/// are there already are not overwritten.
+/// Files that are there already are not overwritten.
 ///
 /// # Errors
-/// When a run has no network yet, the card is not understood, or a file cannot be written.
-pub fn assemble(runs: &Runs, card: &Path, folder: &Path) -> Result<Bundle, Error> {
-    let description = read_description(card)?;
+/// When a run has no network yet, or a file cannot be written.
+pub fn assemble(runs: &Runs, description: Description, folder: &Path) -> Result<Bundle, Error> {
     let stages = [
         export(StageName::Localizer, &runs.localizer)?,
         export(StageName::Liver, &runs.liver)?,
         export(StageName::Tumour, &runs.tumour)?,
     ];
-    let card = toml::to_string(&description.card(&stages)).map_err(|error| card_error(card, &error))?;
+    let card = description.card(&stages);
+    let card = toml::to_string(&card).map_err(|error| card_error(&folder.join(CARD_FILE), &error))?;
     let weights: Vec<(&str, &[u8])> = stages.iter().map(|s| (s.stage.weights.as_str(), s.bytes.as_slice())).collect();
     write_bundle(&card, &weights, folder)
 }
@@ -66,6 +70,35 @@ pub(crate) fn write_bundle(card: &str, weights: &[(&str, &[u8])], folder: &Path)
 }
 
 impl Description {
+    /// The description in a TOML file with `name`, `version`, `description`, `licence`, `[training]` (`data`, `method`)
+    /// and any number of `[[score]]` (`on`, `metric`, `value`): what `model.toml` holds, but for the stages, which the
+    /// runs know.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not understood.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| card_error(path, &error))
+    }
+
+    /// A description of a model that somebody has just trained: the `runs` on the scans in the folders `data`.
+    pub fn of_training(runs: &Path, data: &[PathBuf]) -> Self {
+        let name = runs.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
+        let folders: Vec<String> = data.iter().map(|folder| folder.display().to_string()).collect();
+        Self {
+            name,
+            version: "0".to_owned(),
+            description: "Trained by hepar; nobody has measured yet how good it is. No medical device.".to_owned(),
+            licence: "what the licences of the scans allow that it was trained on".to_owned(),
+            training: Training {
+                data: if folders.is_empty() { "phantoms".to_owned() } else { folders.join(", ") },
+                method: "config.toml of each run".to_owned(),
+            },
+            scores: Vec::new(),
+        }
+    }
+
     fn card(self, [localizer, liver, tumour]: &[ExportedStage; 3]) -> Card {
         Card {
             schema: SCHEMA,
@@ -90,11 +123,6 @@ fn export(stage: StageName, run: &Path) -> Result<ExportedStage, Error> {
         return Err(ErrorKind::WrongRun { stage, run: run.to_owned(), found }.into());
     }
     Ok(exported)
-}
-
-fn read_description(path: &Path) -> Result<Description, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
-    toml::from_str(&text).map_err(|error| card_error(path, &error))
 }
 
 fn card_error(path: &Path, error: &dyn std::fmt::Display) -> Error {

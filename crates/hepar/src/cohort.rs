@@ -10,7 +10,8 @@ use hepar_report::{CohortRow, cohort_csv};
 use crate::cases::{case_name, case_names, names_an_image};
 use crate::error::{Error, sentence};
 use crate::output::{
-    Contents, Destination, ImageFile, OutputError, OutputErrorKind, REPORT_FILE, ResultFolder, write_file,
+    Contents, Destination, ImageFile, OutputError, OutputErrorKind, REPORT_FILE, ResultFolder, check_replaceable,
+    write_file,
 };
 use crate::segment::{Options, SegmentedCase, Segmenter};
 use crate::watch::Listener;
@@ -167,19 +168,6 @@ impl Cohort {
             write_file(page, cohort_page(&entries).as_bytes())?;
         }
         Ok(rows.iter().filter(|row| row.result.is_err()).count())
-    }
-}
-
-/// Checks that a file may be written: it is not there, or it is hepar's own and may be replaced.
-fn check_replaceable(path: &Path, force: bool, is_own: impl FnOnce(&[u8]) -> bool) -> Result<(), OutputError> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let bytes = std::fs::read(path).map_err(|error| OutputError::new(path, error))?;
-    match (is_own(&bytes), force) {
-        (false, _) => Err(OutputError::new(path, OutputErrorKind::Foreign)),
-        (true, false) => Err(OutputError::new(path, OutputErrorKind::Exists)),
-        (true, true) => Ok(()),
     }
 }
 

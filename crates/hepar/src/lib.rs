@@ -26,6 +26,7 @@
 //! - [`evaluate`]: labels against a reference;
 //! - [`experiment`]: the article's tables over a data set;
 //! - [`info`], [`convert`], [`phantom`], [`network`], [`assemble`], [`export`], [`import`]: the smaller jobs;
+//! - [`training_page`]: how a training went, as a page;
 //! - [`exit`]: what the program's exit codes mean.
 
 pub mod assemble;
@@ -51,6 +52,7 @@ pub mod output;
 pub mod phantom;
 pub mod report;
 pub mod segment;
+pub mod training_page;
 pub mod watch;
 
 pub use embedded::{ModelError, embedded_model, open_model};

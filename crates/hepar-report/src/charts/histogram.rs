@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{EDGE, HEIGHT, Scale, WIDTH, begin, end, level_lines, plain};
-use crate::html::escaped;
+use super::{EDGE, HEIGHT, Scale, WIDTH, axis_below, begin, end, key_entry, level_lines};
 
 /// Counts of the values of a group in bins of equal width.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,36 +45,19 @@ pub fn histogram(title: &str, across: &str, groups: &[Bins]) -> String {
     let y = Scale { low: 0.0, high: 1.3 * most, from: HEIGHT - EDGE[3], to: EDGE[2] };
     let mut svg = begin(title);
     level_lines(&mut svg, &y);
-    for tick in x.ticks() {
-        let _ = write!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            x.at(tick),
-            HEIGHT - 16.0,
-            plain(tick)
-        );
-    }
-    let middle = (EDGE[0] + WIDTH - EDGE[1]) / 2.0;
-    let _ =
-        write!(svg, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>", HEIGHT - 1.0, escaped(across));
+    axis_below(&mut svg, &x, across);
     for (n, bins) in groups.iter().enumerate() {
         let mut path = format!("M{:.1} {:.1}", x.at(bins.first), y.at(0.0));
         for (bin, share) in bins.shares().enumerate() {
             let _ = write!(path, "V{:.1}H{:.1}", y.at(share), x.at(bins.first + bins.width * (bin + 1) as f64));
         }
-        let (colour, top) = (bins.colour, EDGE[2] + 14.0 + 18.0 * n as f64);
+        let colour = bins.colour;
         let _ = write!(
             svg,
-            "<path d=\"{path}V{:.1}Z\" fill=\"{colour}\" fill-opacity=\".3\" stroke=\"{colour}\" stroke-width=\"1.5\"/>\
-             <path d=\"M{:.1} {:.1}h22\" stroke=\"{colour}\" stroke-width=\"4\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            "<path d=\"{path}V{:.1}Z\" fill=\"{colour}\" fill-opacity=\".3\" stroke=\"{colour}\" stroke-width=\"1.5\"/>",
             y.at(0.0),
-            EDGE[0] + 10.0,
-            top - 4.0,
-            EDGE[0] + 38.0,
-            top,
-            escaped(&bins.name),
         );
+        key_entry(&mut svg, n, colour, &bins.name);
     }
     end(svg, title)
 }

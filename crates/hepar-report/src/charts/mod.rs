@@ -1,12 +1,14 @@
 //! Charts as SVG within a page; names are escaped.
 
 mod histogram;
+mod lines;
 
 use std::fmt::Write;
 
 use crate::html::escaped;
 
 pub use histogram::{Bins, histogram};
+pub use lines::{Line, line_chart};
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 260.0;
@@ -42,6 +44,14 @@ impl Scale {
         let first = (self.low / step).ceil() as i64;
         let last = (self.high / step).floor() as i64;
         (first..=last).map(|n| n as f64 * step).collect()
+    }
+
+    /// A value without needless zeros, as a power of ten where the whole scale is small.
+    fn text(&self, value: f64) -> String {
+        if value == 0.0 || self.low.abs().max(self.high.abs()) >= 0.01 {
+            return plain(value);
+        }
+        format!("{value:.1e}").replace(".0e", "e")
     }
 }
 
@@ -111,15 +121,7 @@ pub fn bland_altman(title: &str, points: &[(String, f64, f64)]) -> String {
     let up = Scale::over(differences().chain(limits).chain([0.0]), HEIGHT - EDGE[3], EDGE[2]);
     let mut svg = begin(&title);
     level_lines(&mut svg, &up);
-    for tick in across.ticks() {
-        let _ = write!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            across.at(tick),
-            HEIGHT - 12.0,
-            plain(tick)
-        );
-    }
+    ticks_below(&mut svg, &across, HEIGHT - 12.0);
     for (n, limit) in limits.into_iter().enumerate() {
         let dashes = if n == 1 { "none" } else { "5 4" };
         let y = up.at(limit);
@@ -168,9 +170,40 @@ fn level_lines(svg: &mut String, scale: &Scale) {
             WIDTH - EDGE[1],
             EDGE[0] - 6.0,
             y + 4.0,
-            plain(tick),
+            scale.text(tick),
         );
     }
+}
+
+/// Round values below the chart, `y` pixels from its top.
+fn ticks_below(svg: &mut String, scale: &Scale, y: f64) {
+    for tick in scale.ticks() {
+        let _ = write!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}</text>",
+            scale.at(tick),
+            scale.text(tick)
+        );
+    }
+}
+
+/// Round values below the chart, and below them what they are.
+fn axis_below(svg: &mut String, scale: &Scale, name: &str) {
+    ticks_below(svg, scale, HEIGHT - 19.0);
+    let middle = (EDGE[0] + WIDTH - EDGE[1]) / 2.0;
+    let _ = write!(svg, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>", HEIGHT - 4.0, escaped(name));
+}
+
+/// What has this colour: the entry `n` of the key, from the top.
+fn key_entry(svg: &mut String, n: usize, colour: &str, name: &str) {
+    let (left, top) = (EDGE[0] + 10.0, EDGE[2] + 14.0 + 18.0 * n as f64);
+    let _ = write!(
+        svg,
+        "<path d=\"M{left:.1} {:.1}h22\" stroke=\"{colour}\" stroke-width=\"4\"/><text x=\"{:.1}\" y=\"{top:.1}\">{}</text>",
+        top - 4.0,
+        left + 28.0,
+        escaped(name),
+    );
 }
 
 /// A round value without needless zeros.

@@ -20,6 +20,11 @@ pub(super) fn figures(findings: &Findings) -> String {
     }
     figures.extend(longest.map(|mm| ("Longest diameter", format!("{mm:.1} mm"))));
     figures.extend(findings.parenchyma_mean_hu.map(|hu| ("Mean of the liver outside tumours", format!("{hu:.0} HU"))));
+    boxes(figures)
+}
+
+/// Figures with their names, plain text, each in a box.
+pub(super) fn boxes<'a>(figures: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let boxes: String = figures
         .into_iter()
         .map(|(name, value)| format!("<div><dt>{}</dt><dd>{}</dd></div>\n", escaped(name), escaped(&value)))

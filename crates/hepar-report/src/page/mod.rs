@@ -1,4 +1,4 @@
-//! Reports: of a case, and of a cohort.
+//! Reports: of a case, of a cohort, and of a training.
 
 mod case;
 mod cohort;
@@ -6,7 +6,9 @@ mod figures;
 mod histograms;
 mod lesions;
 mod provenance;
+mod training;
 
 pub use case::{CaseReport, PICTURED_LESIONS, case_page};
 pub use cohort::{CohortEntry, cohort_page, cohort_picture};
 pub use provenance::{Identity, ModelFacts, Provenance};
+pub use training::{TrainingRow, TrainingRun, training_page};

@@ -12,6 +12,47 @@ pub(crate) struct Placement {
     pub centre: [f64; 3],
     /// What a step along the sample's axes (columns) is in voxels of the case (rows).
     pub matrix: [[f64; 3]; 3],
+    /// By how much the sample is bent, if it is.
+    pub bend: Option<Bend>,
+}
+
+/// Displacements of control points that lie evenly over a sample, from corner to corner; between them linear.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bend {
+    /// In voxels of the case, `[k, j, i]`; the control points are `[k, j, i]` of the sample.
+    displacements: Array3<[f64; 3]>,
+}
+
+/// Control points of a bend along each axis.
+const CONTROL_POINTS: usize = 5;
+
+impl Bend {
+    /// Random displacements of up to `mm` along each axis, in a case with voxels of `spacing` millimetres.
+    fn draw(rng: &mut impl Rng, mm: f64, spacing: [f64; 3]) -> Self {
+        let mut along = |axis: usize| (rng.random::<f64>() * 2.0 - 1.0) * mm / spacing[axis];
+        let shape = [CONTROL_POINTS; 3];
+        Self { displacements: Array3::from_shape_simple_fn(shape, || [along(0), along(1), along(2)]) }
+    }
+
+    /// The displacements along a row `[d, h]` of a sample of `patch` voxels, at the control points of its columns.
+    fn row(&self, [d, h]: [usize; 2], patch: [usize; 3]) -> [[f64; 3]; CONTROL_POINTS] {
+        let [(k0, k1, along_k), (j0, j1, along_j)] = [(d, patch[0]), (h, patch[1])].map(|(at, len)| between(at, len));
+        let at = |k: usize, j: usize, i: usize| self.displacements[[k, j, i]];
+        std::array::from_fn(|i| {
+            blend(blend(at(k0, j0, i), at(k0, j1, i), along_j), blend(at(k1, j0, i), at(k1, j1, i), along_j), along_k)
+        })
+    }
+}
+
+/// The control points around voxel `at` of an axis of `len` voxels, and how much the second counts.
+fn between(at: usize, len: usize) -> (usize, usize, f64) {
+    let position = at as f64 / (len.max(2) - 1) as f64 * (CONTROL_POINTS - 1) as f64;
+    let lower = (position as usize).min(CONTROL_POINTS - 2);
+    (lower, lower + 1, position - lower as f64)
+}
+
+fn blend(a: [f64; 3], b: [f64; 3], weight: f64) -> [f64; 3] {
+    std::array::from_fn(|axis| a[axis] + (b[axis] - a[axis]) * weight)
 }
 
 /// A sample before its intensities are varied, `[d, h, w]`.
@@ -42,7 +83,9 @@ impl Placement {
             rotation[row][column] * (spacing[column] / spacing[row]) * (sign[column] / scale)
         };
         let matrix = std::array::from_fn(|row| std::array::from_fn(|column| entry(row, column)));
-        Self { centre, matrix }
+        let mm = augmentation.elastic_mm;
+        let bend = (mm > 0.0).then(|| Bend::draw(rng, mm, spacing));
+        Self { centre, matrix, bend }
     }
 
     /// Point of the case under voxel `index` of a sample of `patch` voxels.
@@ -73,12 +116,18 @@ pub(crate) fn extract(
     let (depth, height, width) = hu.dim();
     let shape = [depth, height, width];
     let voxels = sample.hu.indexed_iter_mut().zip(&mut sample.labels).zip(&mut sample.inside);
-    let mut row = [0.0; 3];
+    let (mut row, mut bend) = ([0.0; 3], None);
     for ((((d, h, w), value), label), inside) in voxels {
         if w == 0 {
             row = placement.point([d, h, 0], patch);
+            bend = placement.bend.as_ref().map(|bend| bend.row([d, h], patch));
         }
-        let at: [f64; 3] = std::array::from_fn(|axis| row[axis] + placement.matrix[axis][2] * w as f64);
+        let straight: [f64; 3] = std::array::from_fn(|axis| row[axis] + placement.matrix[axis][2] * w as f64);
+        let at = bend.map_or(straight, |bend| {
+            let (lower, upper, weight) = between(w, patch[2]);
+            let moved = blend(bend[lower], bend[upper], weight);
+            std::array::from_fn(|axis| straight[axis] + moved[axis])
+        });
         let [Some(k), Some(j), Some(i)] = [0, 1, 2].map(|axis| Tap::new(at[axis], shape[axis])) else { continue };
         *value = linear(hu, k, j, i);
         *label = labels[[k.nearest(), j.nearest(), i.nearest()]];
@@ -177,6 +226,29 @@ mod tests {
             assert_eq!(value, f32::from(expected));
             assert_eq!(sample.labels[[d, h, w]] == 1, d > 0 && labels[[d - 1, h + 2, w + 3]] == 1);
         }
+    }
+
+    #[test]
+    fn a_bent_sample_moves_by_no_more_than_was_asked_for_and_takes_its_labels_along() {
+        let (hu, labels) = ball();
+        let bent = Augmentation { elastic_mm: 3.0, ..Augmentation::NONE };
+        let centre = [9.5, 19.5, 19.5];
+        let mut moved = 0;
+        for seed in 0..10 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let placement = Placement::draw(&mut rng, &bent, centre, [2.0, 1.0, 1.0]);
+            let sample = extract(hu.view(), labels.view(), &placement, [20, 40, 40], 0.0);
+            for ((d, h, w), &label) in sample.labels.indexed_iter() {
+                let distance = |index: usize, len: f64, mm: f64| ((index as f64 - (len - 1.0) / 2.0) * mm).powi(2);
+                let radius = (distance(d, 20.0, 2.0) + distance(h, 40.0, 1.0) + distance(w, 40.0, 1.0)).sqrt();
+                // A displacement of 3 mm along each axis, and half a voxel.
+                assert!(if label == 1 { radius < 8.0 + 5.2 + 1.3 } else { radius > 8.0 - 5.2 - 1.3 }, "seed {seed}");
+                let value = sample.hu[[d, h, w]];
+                assert!(if label == 1 { value > 10.0 } else { value < 90.0 }, "seed {seed}: {value}");
+                moved += usize::from(label != labels[[d, h, w]]);
+            }
+        }
+        assert!(moved > 1000, "{moved}");
     }
 
     #[test]

@@ -218,6 +218,74 @@ fn the_best_of_an_earlier_run_is_not_handed_out_as_that_of_a_new_one() {
 }
 
 #[test]
+fn a_mean_of_weights_is_handed_out_and_survives_a_stop() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let plain = TrainConfig { schedule: Schedule::Constant, ..tiny(StageName::Localizer) };
+    let config = TrainConfig { average: 0.9, ..plain.clone() };
+    let (whole, parts) = (runs.path().join("whole"), runs.path().join("parts"));
+    run(&config, data.path(), &whole).unwrap();
+    run_until(&config, data.path(), &parts, |moment| moment == Moment::After(4)).unwrap();
+    run(&config, data.path(), &parts).unwrap();
+    let average = |run: &Path| std::fs::read(run.join("last/average.safetensors")).unwrap();
+    assert!(average(&whole) == average(&parts) && last_weights(&whole) == last_weights(&parts));
+    assert!(average(&whole) != last_weights(&whole));
+    // The mean changes nothing of the training itself; it is what is handed out.
+    let without = runs.path().join("without");
+    run(&TrainConfig { recalibrate: 0, ..plain }, data.path(), &without).unwrap();
+    assert!(last_weights(&without) == last_weights(&whole));
+    let handed_out = |run: &Path| crate::export_stage(run).unwrap().bytes;
+    assert!(handed_out(&whole) == handed_out(&parts) && handed_out(&whole) != handed_out(&without));
+}
+
+#[test]
+fn a_step_can_take_several_batches_with_the_gradients_of_all() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let config = TrainConfig { steps: 2, accumulate: 3, clip_norm: Some(0.1), ..tiny(StageName::Localizer) };
+    let folder = |name: &str| runs.path().join(name);
+    assert!(run(&config, data.path(), &folder("a")).unwrap().finished);
+    run(&TrainConfig { steps: 1, ..config.clone() }, data.path(), &folder("b")).unwrap();
+    run(&config, data.path(), &folder("b")).unwrap();
+    assert!(last_weights(&folder("a")) == last_weights(&folder("b")));
+    run(&TrainConfig { accumulate: 1, ..config.clone() }, data.path(), &folder("c")).unwrap();
+    assert!(last_weights(&folder("a")) != last_weights(&folder("c")));
+    let error = run(&TrainConfig { accumulate: 0, ..config }, data.path(), &folder("d")).unwrap_err();
+    assert!(error.to_string().contains("accumulate"), "{error}");
+}
+
+#[test]
+fn a_run_ends_early_when_validations_bring_nothing_better() {
+    let (data, runs) = (data(4), tempfile::tempdir().unwrap());
+    let config = TrainConfig {
+        folds: 2,
+        fold: Some(0),
+        steps: 50,
+        validate_every: 1,
+        early_stop: 2,
+        learning_rate: 1e-12,
+        schedule: Schedule::Constant,
+        ..tiny(StageName::Liver)
+    };
+    let summary = run(&config, data.path(), runs.path()).unwrap();
+    assert!(summary.finished && summary.step < 50, "{summary:?}");
+    assert_eq!(run(&config, data.path(), runs.path()).unwrap().step, summary.step);
+    let error = run(&TrainConfig { fold: None, ..config }, data.path(), &runs.path().join("x")).unwrap_err();
+    assert!(error.to_string().contains("early_stop"), "{error}");
+}
+
+#[test]
+fn every_loss_trains() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let weights = Loss::ALL.map(|loss| {
+        let config = TrainConfig { loss, steps: 2, ..tiny(StageName::Localizer) };
+        let folder = runs.path().join(loss.name());
+        assert!(run(&config, data.path(), &folder).unwrap().finished);
+        assert!(config.to_toml().unwrap().contains(&format!("loss = \"{}\"", loss.name())));
+        last_weights(&folder)
+    });
+    assert!((1..weights.len()).all(|n| weights[n] != weights[n - 1]));
+}
+
+#[test]
 fn a_run_starts_from_the_weights_that_it_is_given() {
     let (data, runs) = (data(1), tempfile::tempdir().unwrap());
     let config = TrainConfig { steps: 1, ..tiny(StageName::Localizer) };

@@ -1,16 +1,25 @@
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use hepar::ErrorKind;
-use hepar_train::{Packing, discover};
+use hepar::output::{plan_new_file, write_file};
+use hepar::{ErrorKind, exit};
+use hepar_train::{
+    CaseReport, Finding, LabelFacts, PackError, Packing, PatientId, ScanFacts, Source, TrainError, check, discover,
+};
+use serde_json::{Value, json};
 
 use super::{Failure, print};
 
 const EXAMPLES: &str = "\
 Examples:
-  hepar data pack lits ircad -o packed     then: hepar train tumour --data packed --run runs/tumour";
+  hepar data check lits ircad --json data.json   what is wrong with the cases, and their folds
+  hepar data pack lits ircad -o packed           then: hepar train tumour --data packed --run runs/tumour";
 
-/// Prepare data sets for training
+/// Version of the JSON layout; it grows when a key changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+/// Check and prepare data sets for training
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -20,6 +29,18 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Look at every case for what could mislead a training: grids, labels, intensities, the same scan twice
+    Check {
+        /// Folder of labelled scans, as for hepar train
+        #[arg(required = true, value_name = "DIR")]
+        data: Vec<PathBuf>,
+        /// Into how many folds patients are divided, as in training
+        #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        folds: u16,
+        /// Write the cases with folds and findings as JSON; the file must not be there yet
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
     /// Copy scans and labels, compact: the liver's surroundings on a coarser grid, in steps of a few HU
     Pack {
         /// Folder of labelled scans, as for hepar train
@@ -36,18 +57,129 @@ enum Command {
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
-        let Command::Pack { data, output, spacing } = self.command;
-        let mut packing = Packing::STANDARD;
-        if let Some(&[k, j, i]) = spacing.as_deref() {
-            packing.spacing = [k, j, i];
+        match self.command {
+            Command::Check { data, folds, json } => check_cases(&data, folds, json.as_deref()),
+            Command::Pack { data, output, spacing } => pack(&data, &output, spacing.as_deref()),
         }
-        let doing = || format!("pack into {}", output.display());
-        let failed = |source: hepar_train::PackError| ErrorKind::Pack { doing: doing(), source };
-        let cases = discover(&data).map_err(|error| failed(error.into()))?;
-        let count = packing.write(&cases, &output).map_err(failed)?;
-        print(format_args!("{}: {count} scans\n", output.display()))?;
-        Ok(hepar::exit::DONE)
     }
+}
+
+fn check_cases(data: &[PathBuf], folds: u16, json: Option<&Path>) -> Result<u8, Failure> {
+    if let Some(path) = json {
+        plan_new_file(path)?;
+    }
+    let failed = |source| ErrorKind::Train { doing: "check the data set".to_owned(), source: TrainError::Data(source) };
+    let cases = discover(data).map_err(failed)?;
+    // What cannot be printed here is no reason to leave the other cases unchecked.
+    let mut say = |report: &CaseReport| drop(print(lines(report)));
+    let reports = check(&cases, usize::from(folds), &mut say);
+    print(summary(&reports))?;
+    if let Some(path) = json {
+        write_file(path, format!("{:#}\n", manifest(&reports, folds)).as_bytes())?;
+    }
+    Ok(if reports.iter().all(CaseReport::is_readable) { exit::DONE } else { exit::SOME_FAILED })
+}
+
+fn pack(data: &[PathBuf], output: &Path, spacing: Option<&[f64]>) -> Result<u8, Failure> {
+    let mut packing = Packing::STANDARD;
+    if let Some(&[k, j, i]) = spacing {
+        packing.spacing = [k, j, i];
+    }
+    let doing = || format!("pack into {}", output.display());
+    let failed = |source: PackError| ErrorKind::Pack { doing: doing(), source };
+    let cases = discover(data).map_err(|error| failed(error.into()))?;
+    let count = packing.write(&cases, output).map_err(failed)?;
+    print(format_args!("{}: {count} scans\n", output.display()))?;
+    Ok(exit::DONE)
+}
+
+/// A case in a line, and what was found below it.
+fn lines(report: &CaseReport) -> String {
+    let line = |finding: &Finding| {
+        let kind = if finding.is_note() { "note: " } else { "" };
+        format!("  {kind}{finding}\n")
+    };
+    let findings: String = report.findings.iter().map(line).collect();
+    format!("{}: {}\n{findings}", report.case.name, facts(report).join(", "))
+}
+
+fn facts(report: &CaseReport) -> Vec<String> {
+    let mut facts = vec![format!("patient {}", report.case.patient)];
+    facts.push(match report.is_kept_for_tests() {
+        true => "kept for tests".to_owned(),
+        false => format!("fold {}", report.fold),
+    });
+    if let Source::Slices { indices, .. } = &report.case.source {
+        facts.push(counted(indices.len(), "single slice"));
+    }
+    facts.extend(report.scan.as_ref().map(scan_fact));
+    facts.extend(report.labels.as_ref().map(label_fact));
+    facts
+}
+
+fn scan_fact(scan: &ScanFacts) -> String {
+    let ([ni, nj, nk], [i, j, k]) = (ijk(scan.shape), ijk(scan.spacing));
+    format!("{ni} × {nj} × {nk} voxels of {i:.3} × {j:.3} × {k:.3} mm ({})", scan.orientation)
+}
+
+fn label_fact(labels: &LabelFacts) -> String {
+    let LabelFacts { liver_ml, tumour_ml, lesions, .. } = labels;
+    format!("liver {liver_ml:.0} ml, tumour {tumour_ml:.1} ml, {}", counted(*lesions, "lesion"))
+}
+
+fn summary(reports: &[CaseReport]) -> String {
+    let patients: BTreeSet<&PatientId> = reports.iter().map(|report| &report.case.patient).collect();
+    let suspicious = reports.iter().filter(|report| report.is_suspicious()).count();
+    let (cases, patients) = (counted(reports.len(), "case"), counted(patients.len(), "patient"));
+    format!("{cases} of {patients}, {suspicious} with findings\n")
+}
+
+/// The cases for programs; the layout is described in `docs/training.md`.
+fn manifest(reports: &[CaseReport], folds: u16) -> Value {
+    let cases: Vec<Value> = reports.iter().map(case_as_json).collect();
+    json!({ "schema": SCHEMA, "folds": folds, "cases": cases })
+}
+
+fn case_as_json(report: &CaseReport) -> Value {
+    let path = |path: &Path| path.display().to_string();
+    let (image, label_file, slices) = match &report.case.source {
+        Source::Volume { image, labels } => (path(image), Some(path(labels)), None),
+        Source::Slices { file, indices } => (path(file), None, Some(indices.len())),
+    };
+    let (scan, labels) = (report.scan.as_ref(), report.labels.as_ref());
+    let sentences = |notes: bool| -> Vec<String> {
+        report.findings.iter().filter(|finding| finding.is_note() == notes).map(ToString::to_string).collect()
+    };
+    json!({
+        "name": report.case.name,
+        "patient": report.case.patient.as_str(),
+        "fold": report.fold,
+        "kept_for_tests": report.is_kept_for_tests(),
+        "image": image,
+        "labels": label_file,
+        "slices": slices,
+        "shape_ijk": scan.map(|scan| ijk(scan.shape)),
+        "spacing_ijk_mm": scan.map(|scan| ijk(scan.spacing)),
+        "orientation": scan.map(|scan| scan.orientation.as_str()),
+        "range_hu": scan.map(|scan| scan.range),
+        "voxels_sha256": scan.map(|scan| scan.voxels_sha256.as_str()),
+        "label_voxels": labels.map(|labels| &labels.voxels),
+        "liver_ml": labels.map(|labels| labels.liver_ml),
+        "tumour_ml": labels.map(|labels| labels.tumour_ml),
+        "lesions": labels.map(|labels| labels.lesions),
+        "findings": sentences(false),
+        "notes": sentences(true),
+    })
+}
+
+/// What belongs to the axes `[k, j, i]`, in the order in which files have them.
+fn ijk<T>([k, j, i]: [T; 3]) -> [T; 3] {
+    [i, j, k]
+}
+
+/// A number of things, each of which `noun` names.
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -1,10 +1,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use hepar::experiment::losses::{LossResult, Losses};
 use hepar::experiment::{Experiment, ExperimentCase, Question};
 use hepar::watch::Terminal;
 use hepar::{Error, exit, open_model, sentence};
+use hepar_train::{Control, TrainConfig};
 
+use super::model::StageArgument;
+use super::train::read as read_config;
 use super::{Failure, interrupt, print};
 
 const NOTES: &str = "\
@@ -17,6 +21,12 @@ Examples:
   hepar experiment generalisation --data 3dircadb --model my-model
   hepar experiment lits --data lits --folds 5 --model fold0 --model fold1 --model fold2 \\
     --model fold3 --model fold4";
+
+const LOSSES: &str = "\
+OUT gets a run for each loss and losses.md. An experiment that was interrupted goes on.
+
+Example:
+  hepar experiment losses --data lits --stage tumour --steps 1000 -o losses";
 
 /// Segment and score a data set, and write the article's tables
 #[derive(Debug, Args)]
@@ -39,6 +49,31 @@ enum What {
         /// Number of folds, as in training
         #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
         folds: u16,
+    },
+    /// The same network trained with one loss after the other: the article's ablation, and more losses
+    #[command(after_help = LOSSES)]
+    Losses {
+        /// Folder with scans and labels, as in training; several may be given
+        #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
+        data: Vec<PathBuf>,
+        /// Which network
+        #[arg(long, value_enum, default_value = "liver")]
+        stage: StageArgument,
+        /// What differs from the standard configuration, as TOML
+        #[arg(long, value_name = "FILE.toml")]
+        config: Option<PathBuf>,
+        /// Steps with each loss
+        #[arg(long, value_name = "N", default_value_t = 300)]
+        steps: u64,
+        /// Into how many folds patients are divided, of which the first is held out
+        #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=1000))]
+        folds: u16,
+        /// Folder for runs and table
+        #[arg(short, long, value_name = "DIR", default_value = "losses-hepar")]
+        output: PathBuf,
+        /// Show no progress
+        #[arg(short, long)]
+        quiet: bool,
     },
 }
 
@@ -66,8 +101,24 @@ impl Arguments {
         match self.question {
             What::Generalisation(common) => common.run(Question::Generalisation),
             What::Lits { common, folds } => common.run(Question::Lits { folds: usize::from(folds) }),
+            What::Losses { data, stage, config, steps, folds, output, quiet } => {
+                let mut config = match config {
+                    Some(path) => read_config(&path, stage.into())?,
+                    None => TrainConfig::preset(stage.into()),
+                };
+                (config.steps, config.folds, config.fold) = (steps, usize::from(folds), Some(0));
+                losses(&Losses { config, data, folder: output }, quiet)
+            }
         }
     }
+}
+
+fn losses(losses: &Losses, quiet: bool) -> Result<u8, Failure> {
+    let interrupt = interrupt()?;
+    let control = Control { cancel: interrupt.flag(), progress: !quiet, ..Control::default() };
+    let results: Vec<LossResult> = losses.run(&control)?;
+    print(losses.table(&results))?;
+    Ok(if interrupt.is_set() { exit::INTERRUPTED } else { exit::DONE })
 }
 
 impl Common {

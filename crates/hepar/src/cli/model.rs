@@ -2,7 +2,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
-use hepar::assemble::{Runs, assemble};
+use hepar::assemble::{Description, Runs, assemble};
 use hepar::export::export_onnx;
 use hepar::import::{KerasFiles, import_keras};
 use hepar::network::{StepProfile, profile_network, run_network};
@@ -161,7 +161,8 @@ impl Arguments {
                 print(card(&import_keras(&files, model.as_deref(), &output)?))?;
             }
             Command::Assemble { localizer, liver, tumour, card: description, output } => {
-                let bundle = assemble(&Runs { localizer, liver, tumour }, &description, &output)?;
+                let description = Description::read(&description)?;
+                let bundle = assemble(&Runs { localizer, liver, tumour }, description, &output)?;
                 print(card(&bundle))?;
             }
         }

@@ -1,37 +1,46 @@
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use hepar::assemble::{Description, Runs, assemble};
+use hepar::training_page::write_training_page;
 use hepar::watch::Interrupt;
 use hepar::{ErrorKind, exit};
 use hepar_model::stage::StageName;
 use hepar_train::{Control, Summary, TrainConfig, TrainError, train};
 
 use super::engine::DeviceArguments;
-use super::model::StageArgument;
 use super::{Failure, interrupt, print};
+
+/// Folder of the model among the runs of all three networks.
+const MODEL_FOLDER: &str = "model";
 
 const EXAMPLES: &str = "\
 Examples:
   hepar train liver --data lits --data ircad --run runs/liver
   hepar train liver --data lits --run runs/liver --steps 8000    goes on with the same run
   hepar train tumour --data lits --run runs/fold0 --fold 0       with a fifth of the patients held out
+  hepar train all --data lits --run runs/mine                    all three, and the model of them: runs/mine/model
+  hepar train all --preset smoke --run smoke                     shows in a minute that everything works
 
 A run that was stopped, by Ctrl-C too, goes on where it was with the same command. Three runs become
-a model by `hepar model assemble`.";
+a model by `hepar model assemble` too.";
 
 /// Train one of the three networks; a stopped run goes on with the same command
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Which network
-    stage: StageArgument,
-    /// Folder of labelled scans, searched as LiTS, the Medical Decathlon and X_ct/X_label are laid out; repeatable
-    #[arg(long, required = true, value_name = "DIR", num_args = 1..)]
+    stage: Trained,
+    /// Folder of labelled scans, searched as LiTS, the Medical Decathlon and X_ct/X_label are laid out; repeatable.
+    /// The preset smoke needs none
+    #[arg(long, required_unless_present = "preset", value_name = "DIR", num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Folder of the run
+    /// Folder of the run; of all three, with one in it for each
     #[arg(long, value_name = "RUN")]
     run: PathBuf,
-    /// What differs from the preset, as TOML [default: the run's own, if there is one]
+    /// What differs from the preset, as TOML; for all, a folder with a file for each network, as liver.toml
+    /// [default: the run's own, if there is one]
     #[arg(long, value_name = "FILE.toml", conflicts_with = "preset")]
     config: Option<PathBuf>,
     /// Configuration to start from
@@ -59,35 +68,98 @@ pub struct Arguments {
     quiet: bool,
 }
 
+/// What is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Trained {
+    /// Finds the liver's box in slices
+    Localizer,
+    /// Segments the liver in its box
+    Liver,
+    /// Segments tumours in the liver
+    Tumour,
+    /// All three, one after the other, and a model of them
+    All,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Preset {
     /// Narrow networks that a few processor cores can train
     Standard,
     /// The article's
     Article,
+    /// The smallest networks for two steps on phantoms: shows that everything works, and teaches nothing
+    Smoke,
+}
+
+impl Trained {
+    fn stages(self) -> &'static [StageName] {
+        match self {
+            Self::Localizer => &[StageName::Localizer],
+            Self::Liver => &[StageName::Liver],
+            Self::Tumour => &[StageName::Tumour],
+            Self::All => &StageName::ALL,
+        }
+    }
 }
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
-        let config = self.config()?;
-        let interrupt = interrupt()?;
-        let place = self.device.place();
-        let control = Control { cancel: interrupt.flag(), minutes: self.minutes, progress: !self.quiet, place };
-        let summary = train(&config, &self.data, &self.run, &control)
-            .map_err(|source| ErrorKind::Train { doing: format!("train the {} network", config.stage), source })?;
-        if !self.quiet {
-            print(said(&summary, &config, &self.run))?;
+        let stages = self.stage.stages();
+        // What is wrong with the last one is said before the first one takes its hours.
+        let configs: Vec<TrainConfig> = stages.iter().map(|&stage| self.config(stage)).collect::<Result<_, _>>()?;
+        let (interrupt, started) = (interrupt()?, Instant::now());
+        for (&stage, config) in stages.iter().zip(&configs) {
+            let minutes = self.minutes.map(|minutes| (minutes - started.elapsed().as_secs_f64() / 60.0).max(0.0));
+            let place = self.device.place();
+            let control = Control { cancel: interrupt.flag(), minutes, progress: !self.quiet, place };
+            let run = self.run_of(stage);
+            let summary = train(config, &self.data, &run, &control)
+                .map_err(|source| ErrorKind::Train { doing: format!("train the {stage} network"), source })?;
+            if !self.quiet {
+                print(said(&summary, config, &run))?;
+            }
+            write_training_page(&run, config, &summary)?;
+            if !summary.finished {
+                return Ok(code(&interrupt));
+            }
         }
-        Ok(code(&summary, &interrupt))
+        if self.stage == Trained::All {
+            self.assemble()?;
+        }
+        Ok(exit::DONE)
     }
 
-    fn config(&self) -> Result<TrainConfig, Failure> {
-        let stage = StageName::from(self.stage);
-        let of_run = self.run.join("config.toml");
-        let mut config = match (&self.config, self.preset) {
-            (Some(path), _) => read(path, stage)?,
+    /// Folder of the run of one network.
+    fn run_of(&self, stage: StageName) -> PathBuf {
+        if self.stage == Trained::All { self.run.join(stage.as_str()) } else { self.run.clone() }
+    }
+
+    /// Makes a model of all three, unless there is one.
+    fn assemble(&self) -> Result<(), Failure> {
+        let folder = self.run.join(MODEL_FOLDER);
+        let name = folder.display();
+        let text = if folder.exists() {
+            format!("{name}: it was there before and stays; remove it to have a new one\n")
+        } else {
+            let [localizer, liver, tumour] = StageName::ALL.map(|stage| self.run_of(stage));
+            let description = Description::of_training(&self.run, &self.data);
+            assemble(&Runs { localizer, liver, tumour }, description, &folder)?;
+            format!("{name}: the model; hepar segment CT --model {name} uses it\n")
+        };
+        if self.quiet { Ok(()) } else { print(text) }
+    }
+
+    fn config(&self, stage: StageName) -> Result<TrainConfig, Failure> {
+        let of_run = self.run_of(stage).join("config.toml");
+        let given = self.config.as_ref().map(|path| match self.stage {
+            Trained::All => path.join(format!("{stage}.toml")),
+            _ => path.clone(),
+        });
+        let mut config = match (given, self.preset) {
+            (Some(path), _) => read(&path, stage)?,
             (None, Some(Preset::Standard)) => TrainConfig::preset(stage),
             (None, Some(Preset::Article)) => TrainConfig::article(stage),
+            (None, Some(Preset::Smoke)) => TrainConfig::smoke(stage),
             (None, None) if of_run.exists() => read(&of_run, stage)?,
             (None, None) => TrainConfig::preset(stage),
         };
@@ -97,6 +169,9 @@ impl Arguments {
                 config.stage
             )));
         }
+        if self.data.is_empty() && config.phantom_share < 1.0 {
+            return Err(Failure::usage("train on nothing: name the folders of the scans with --data"));
+        }
         config.steps = self.steps.unwrap_or(config.steps);
         config.folds = self.folds.unwrap_or(config.folds);
         config.seed = self.seed.unwrap_or(config.seed);
@@ -105,7 +180,8 @@ impl Arguments {
     }
 }
 
-fn read(path: &Path, stage: StageName) -> Result<TrainConfig, Failure> {
+/// The configuration in a file.
+pub fn read(path: &Path, stage: StageName) -> Result<TrainConfig, Failure> {
     let text = std::fs::read_to_string(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
     let failed = |error| ErrorKind::Train { doing: format!("use {}", path.display()), source: TrainError::from(error) };
     Ok(TrainConfig::from_toml(stage, &text).map_err(failed)?)
@@ -119,8 +195,9 @@ fn said(summary: &Summary, config: &TrainConfig, run: &Path) -> String {
     format!("{}: {step} of {steps} steps in {minutes:.1} minutes{loss}{dice}: {state}\n", run.display())
 }
 
-fn code(summary: &Summary, interrupt: &Interrupt) -> u8 {
-    if interrupt.is_set() && !summary.finished { exit::INTERRUPTED } else { exit::DONE }
+/// The exit code of a run that has not come to its end.
+fn code(interrupt: &Interrupt) -> u8 {
+    if interrupt.is_set() { exit::INTERRUPTED } else { exit::DONE }
 }
 
 fn positive(text: &str) -> Result<f64, String> {

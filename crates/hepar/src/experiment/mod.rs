@@ -1,9 +1,10 @@
 //! The article's experiments: a data set segmented and scored as a whole.
 //!
 //! [`Experiment::plan`] finds the cases and where the results go, [`Experiment::run`] segments and scores them by both
-//! protocols, and [`tables`] puts the figures beside those of the article.
+//! protocols, and [`tables`] puts the figures beside those of the article. [`losses`] trains with one loss after the other.
 
 mod article;
+pub mod losses;
 mod tables;
 
 use std::collections::BTreeMap;

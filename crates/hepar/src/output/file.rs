@@ -62,6 +62,23 @@ pub fn plan_new_file(path: &Path) -> Result<(), OutputError> {
     check_writable(&nearest_folder(path)).map_err(|error| OutputError::new(path, error))
 }
 
+/// Checks that a file may be written: it is not there, or it is hepar's own and may be replaced.
+pub(crate) fn check_replaceable(
+    path: &Path,
+    force: bool,
+    is_own: impl FnOnce(&[u8]) -> bool,
+) -> Result<(), OutputError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let bytes = fs::read(path).map_err(|error| OutputError::new(path, error))?;
+    match (is_own(&bytes), force) {
+        (false, _) => Err(OutputError::new(path, OutputErrorKind::Foreign)),
+        (true, false) => Err(OutputError::new(path, OutputErrorKind::Exists)),
+        (true, true) => Ok(()),
+    }
+}
+
 /// Writes a plain file, whole or not at all; folders on the way are made.
 ///
 /// # Errors

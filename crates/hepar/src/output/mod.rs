@@ -23,6 +23,7 @@ pub use contents::{
     Contents, LABELS_FILE, LESIONS_FILE, LESIONS_FOLDER, MESH_FILE, MESH_FOLDER, MONTAGE_FILE, MeshFormat,
     PREVIEW_FILE, Pictures, REPORT_FILE, RESULT_FILE,
 };
+pub(crate) use file::check_replaceable;
 pub use file::{ImageFile, plan_new_file, write_file};
 pub(crate) use folder::ResultCase;
 pub use folder::ResultFolder;

@@ -23,7 +23,7 @@ fn script() -> Option<PathBuf> {
 
 /// Opens a page and asserts that the browser has nothing to say against it.
 #[track_caller]
-fn open(kind: &str, page: &Path) {
+pub fn open(kind: &str, page: &Path) {
     let Some(script) = script() else { return };
     let run = Command::new("node").arg(script).arg(kind).arg(page).output().unwrap();
     assert!(run.status.success(), "{}: {}", page.display(), String::from_utf8_lossy(&run.stderr));

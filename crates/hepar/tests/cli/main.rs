@@ -1,6 +1,7 @@
 //! The program as a user runs it, on phantoms and with a model that needs no training.
 
 mod browser;
+mod data;
 mod demo;
 mod determinism;
 mod dicom;

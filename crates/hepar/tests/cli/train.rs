@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use crate::browser;
 use crate::program::{Run, command, folder_with_scan, hepar, names};
 
 /// The least that can be trained.
 const CONFIG: &str = "\
 widths = [4, 4, 4, 4, 4, 4]
 batch = 2
-steps = 1
 phantoms = 0
 phantom_share = 0.0
 ";
@@ -32,16 +32,33 @@ fn train(folder: &Path, stage: &str, extra: &str) -> Run {
     hepar(folder, &["train", stage, "--data", "data", "--run", stage, "--config", "config.toml", "-q"])
 }
 
+/// Asserts that a run of ten steps has a page, and events for TensorBoard.
+#[track_caller]
+fn check_what_was_written(run: &Path) {
+    let page = std::fs::read_to_string(run.join("training.html")).unwrap();
+    for text in ["10 of 10", "<svg", "loss: from ", "widths = [4, 4, 4, 4, 4, 4]"] {
+        assert!(page.contains(text), "no {text} in {page}");
+    }
+    browser::open("page", &run.join("training.html"));
+    let events = names(run).into_iter().find(|name| name.starts_with("events.out.tfevents.")).unwrap();
+    let bytes = std::fs::read(run.join(events)).unwrap();
+    for tag in ["brain.Event:2", "loss/smoothed", "learning_rate"] {
+        assert!(bytes.windows(tag.len()).any(|part| part == tag.as_bytes()), "no {tag}");
+    }
+}
+
 #[test]
 fn three_runs_become_a_model_that_segments() {
     let scan = folder_with_scan();
     let folder = tempfile::tempdir().unwrap();
     std::fs::rename(scan.path(), folder.path().join("data")).unwrap();
     let path = folder.path();
-    train(path, "localizer", "patch = [1, 64, 64]\ngrid = { kind = \"resized-in-plane\", size = [64, 64] }\n")
-        .expect(0);
+    let slices = "steps = 10\npatch = [1, 64, 64]\ngrid = { kind = \"resized-in-plane\", size = [64, 64] }\n";
+    train(path, "localizer", slices).expect(0);
+    check_what_was_written(&path.join("localizer"));
     for stage in ["liver", "tumour"] {
-        train(path, stage, "patch = [32, 64, 64]\ngrid = { kind = \"spacing\", mm = [5.0, 5.0, 5.0] }\n").expect(0);
+        let parts = "steps = 1\npatch = [32, 64, 64]\ngrid = { kind = \"spacing\", mm = [5.0, 5.0, 5.0] }\n";
+        train(path, stage, parts).expect(0);
     }
     std::fs::write(path.join("card.toml"), CARD).unwrap();
     let assemble = |liver: &str| {
@@ -61,6 +78,25 @@ fn three_runs_become_a_model_that_segments() {
     hepar(path, &["segment", "data/a_ct.nii.gz", "--model", "mine", "-o", "out"]).expect(0);
     let again: Run = assemble("liver");
     again.fails(5, &["not written by hepar"]);
+}
+
+#[test]
+fn all_networks_are_trained_stopped_resumed_and_become_a_model_with_one_command() {
+    let scan = folder_with_scan();
+    let path = scan.path();
+    let all = |more: &[&str]| hepar(path, &[&["train", "all", "--run", "smoke", "--preset", "smoke"], more].concat());
+    let stopped = all(&["--minutes", "1e-9"]).expect(0);
+    assert!(stopped.out.contains("smoke/localizer: ") && stopped.out.contains("the same command goes on"));
+    assert!(!path.join("smoke/model").exists());
+    let done = all(&[]).expect(0);
+    for stage in ["localizer", "liver", "tumour"] {
+        assert!(done.out.contains(&format!("smoke/{stage}: 2 of 2 steps")), "{}", done.out);
+    }
+    assert!(done.out.contains("--model smoke/model"), "{}", done.out);
+    hepar(path, &["segment", "a_ct.nii.gz", "--model", "smoke/model", "-o", "out", "-q"]).expect(0);
+    assert!(all(&[]).expect(0).out.contains("it was there before"));
+    hepar(path, &["train", "liver", "--run", "x", "--preset", "standard"])
+        .fails(2, &["name the folders of the scans with --data"]);
 }
 
 #[test]
