@@ -122,6 +122,10 @@ pub struct Stage {
     /// How the liver's box is grown before this stage looks at it; the localizer looks at whole slices.
     #[serde(default)]
     pub margin: BoxMargin,
+    /// Whether each probability is the mean over a window and its three mirror images in plane: four times the work, and
+    /// right only for networks that were trained on mirrored samples.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mirror: bool,
 }
 
 impl Stage {

@@ -88,6 +88,11 @@ impl Pipeline {
         Self { localizer, liver, tumour }
     }
 
+    /// Looks for tumours in mirrored windows too from now on, whatever the model's card says: [`Stage::mirror`].
+    pub fn mirror_tumours(&mut self) {
+        self.tumour.0.mirror = true;
+    }
+
     /// Segments a `scan` in Hounsfield units, in any orientation.
     ///
     /// A scan without a liver is no error: its labels are all zero. A given liver is taken as it is, with all its

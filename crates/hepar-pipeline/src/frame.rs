@@ -249,6 +249,7 @@ mod tests {
             threshold: 0.5,
             least_volume_ml: 0.0,
             margin: BoxMargin { in_plane_voxels: 0, through_plane_mm: 0.0 },
+            mirror: false,
         }
     }
 

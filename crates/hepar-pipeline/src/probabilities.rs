@@ -98,7 +98,7 @@ impl StageRun<'_> {
                 let end = std::array::from_fn(|axis| starts[sample][axis] + part[axis].end);
                 frame.dependents(start, end).is_some_and(|voxels| !skip(&voxels))
             };
-            let output = self.forward(slab.windows(scan, starts), &wanted)?;
+            let output = self.mean_forward(slab.windows(scan, starts), &wanted)?;
             for (start, window) in starts.iter().zip(output.axis_iter(Axis(0))) {
                 votes.cast(*start, window.index_axis(Axis(0), 0), &mut settled);
                 progress.step();
@@ -119,6 +119,25 @@ impl StageRun<'_> {
         Ok(())
     }
 
+    /// What the network says of windows; of a stage that mirrors, the mean over them and their mirror images.
+    fn mean_forward(&mut self, input: Array5<f32>, wanted: &Wanted<'_>) -> Result<Array5<f32>, PipelineError> {
+        if !self.stage.mirror {
+            return self.forward(input, wanted);
+        }
+        let [_, height, width] = self.stage.patch;
+        let mut sum = Array5::zeros(input.dim());
+        for mirrored in [[false, false], [false, true], [true, false], [true, true]] {
+            let wanted_there = |sample: usize, [k, j, i]: [Range<usize>; 3]| {
+                wanted(sample, [k, turned(j, height, mirrored[0]), turned(i, width, mirrored[1])])
+            };
+            let mut output =
+                self.forward(turn(input.clone(), mirrored).as_standard_layout().into_owned(), &wanted_there)?;
+            output = turn(output, mirrored);
+            sum += &output;
+        }
+        Ok(sum * 0.25)
+    }
+
     /// Runs the network on N × 1 × D × H × W values; the probabilities have the same shape.
     fn forward(&mut self, input: Array5<f32>, wanted: &Wanted<'_>) -> Result<Array5<f32>, PipelineError> {
         let failed = |source| PipelineError::Engine { stage: self.name, source };
@@ -133,6 +152,19 @@ impl StageRun<'_> {
         }
         Ok(output)
     }
+}
+
+/// Windows N × 1 × D × H × W with their rows, their columns or both in the opposite order.
+fn turn(mut windows: Array5<f32>, [rows, columns]: [bool; 2]) -> Array5<f32> {
+    for (axis, _) in [(Axis(3), rows), (Axis(4), columns)].into_iter().filter(|(_, turned)| *turned) {
+        windows.invert_axis(axis);
+    }
+    windows
+}
+
+/// A part of an axis of `length` voxels as it lies when the axis is turned round.
+fn turned(part: Range<usize>, length: usize, is_turned: bool) -> Range<usize> {
+    if is_turned { length - part.end..length - part.start } else { part }
 }
 
 /// What the network sees of the slices that a window covers: normalised values 0..=1 on the padded grid.

@@ -329,6 +329,7 @@ impl TrainConfig {
             threshold: self.threshold,
             least_volume_ml: self.least_volume_ml,
             margin: self.margin,
+            mirror: false,
         }
     }
 

@@ -39,5 +39,6 @@ pub use dataset::{Case, PatientId, Source, discover};
 pub use error::{DataError, TrainError};
 pub use export::{ExportedStage, export_stage};
 pub use pack::{PackError, Packing};
+pub use prepare::Cache;
 pub use run::{Control, Summary, train};
 pub use split::{LeftOut, Split, fold_of};

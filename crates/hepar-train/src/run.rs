@@ -18,7 +18,7 @@ use crate::error::{DataError, TrainError, problem};
 use crate::learner::Learner;
 use crate::loader::{Batch, Batches, prefetch};
 use crate::log::Log;
-use crate::prepare::Material;
+use crate::prepare::{Cache, Material};
 use crate::progress::Progress;
 use crate::sample::Sampler;
 use crate::split::Split;
@@ -38,6 +38,8 @@ pub struct Control {
     pub progress: bool,
     /// Where the network is trained.
     pub place: Place,
+    /// Where prepared scans are kept for the next time.
+    pub cache: Option<Cache>,
 }
 
 /// What a session of training came to.
@@ -112,7 +114,7 @@ fn train_until(
     let state = checkpoint.as_ref().map_or_else(|| State::new(cases), |checkpoint| checkpoint.state.clone());
     let start = if checkpoint.is_none() { starting_weights(config)? } else { None };
     let progress = Progress::begin(control.progress, config.steps, state.step);
-    let Some((material, held_out)) = prepare(config, &split, &progress, is_cancelled)? else {
+    let Some((material, held_out)) = prepare(config, &split, control.cache.as_ref(), &progress, is_cancelled)? else {
         return Ok(Summary::of(&state, config));
     };
     let session = Session { config, folder, control, is_cancelled, progress, held_out };
@@ -145,6 +147,7 @@ fn starting_weights(config: &TrainConfig) -> Result<Option<Weights>, TrainError>
 fn prepare(
     config: &TrainConfig,
     split: &Split,
+    cache: Option<&Cache>,
     progress: &Progress,
     is_cancelled: &IsCancelled<'_>,
 ) -> Result<Option<(Material, Option<HeldOut>)>, DataError> {
@@ -155,7 +158,7 @@ fn prepare(
     let (training, held_out) = (split.training.len(), split.validation.len());
     progress.say(&format!("{stage}: preparing {training} cases, {} phantoms, {held_out} held out", config.phantoms));
     let is_cancelled = || is_cancelled(Moment::Preparing);
-    let Some(material) = Material::prepare(&split.training, config, &is_cancelled)? else { return Ok(None) };
+    let Some(material) = Material::prepare(&split.training, config, cache, &is_cancelled)? else { return Ok(None) };
     let held_out = match config.fold {
         Some(_) => match HeldOut::read(&split.validation, config, &is_cancelled)? {
             None => return Ok(None),

@@ -48,7 +48,7 @@ impl HeldOut {
     ) -> Result<Option<Self>, DataError> {
         if config.stage == StageName::Localizer {
             let without_phantoms = TrainConfig { phantoms: 0, ..config.clone() };
-            let material = Material::prepare(cases, &without_phantoms, is_cancelled)?;
+            let material = Material::prepare(cases, &without_phantoms, None, is_cancelled)?;
             return Ok(material.map(|material| Self::Slices(material.real)));
         }
         let mut scans = Vec::new();

@@ -88,6 +88,12 @@ impl Segmenter {
         Ok(Self { pipeline, model: ModelIdentity::of(bundle), engine: engine.name() })
     }
 
+    /// Looks for tumours in mirrored windows too from now on: four times the work, steadier probabilities.
+    pub fn mirror_tumours(&mut self) {
+        self.pipeline.mirror_tumours();
+        self.engine += ", tumours in mirrored windows too";
+    }
+
     /// Segments the scan in a file.
     ///
     /// Warnings of the readers and cautions of the findings go to the `listener`, which may also call the work off.

@@ -100,6 +100,7 @@ pub fn localizer() -> Stage {
         threshold: 0.4,
         least_volume_ml: 0.0,
         margin: BoxMargin { in_plane_voxels: 3, through_plane_mm: 6.0 },
+        mirror: false,
     }
 }
 

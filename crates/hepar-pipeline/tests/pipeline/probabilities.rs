@@ -118,6 +118,31 @@ fn around_a_small_object_the_network_sees_real_ct_and_beyond_the_scan_the_window
 }
 
 #[test]
+fn mirrored_windows_cancel_what_a_network_prefers_of_a_side() {
+    // Says more on the left of a window than on the right, and more in front than behind.
+    let sided = |input: ArrayView5<'_, f32>| {
+        let (_, _, _, height, width) = input.dim();
+        let mut output = input.to_owned();
+        for ((_, _, _, j, i), value) in output.indexed_iter_mut() {
+            *value = 0.5 + 0.3 * (i as f32 / (width - 1) as f32 - 0.5) + 0.1 * (j as f32 / (height - 1) as f32 - 0.5);
+        }
+        output
+    };
+    let (scan, _) = phantom();
+    let region = VoxelBox::whole(scan.geometry());
+    let plain = Stage { overlap: [0.0; 3], ..liver() };
+    let mirrored = Stage { mirror: true, ..plain.clone() };
+    let (one_sided, windows) = probabilities(&plain, sided, &scan, &region, &|_| false);
+    let (even, four_times) = probabilities(&mirrored, sided, &scan, &region, &|_| false);
+    assert!(one_sided.iter().any(|p| (p - 0.5).abs() > 0.1) && even.iter().all(|p| (p - 0.5).abs() < 1e-6));
+    assert_eq!(four_times, 4 * windows);
+    // What a voxel of the image says stays where it is, and parts that nobody wants are turned too.
+    let (straight, _) = probabilities(&plain, pointwise, &scan, &region, &|_| false);
+    let (turned, _) = probabilities(&mirrored, pointwise, &scan, &region, &|_| false);
+    assert!(straight.iter().zip(&turned).all(|(a, b)| (a - b).abs() < 1e-6));
+}
+
+#[test]
 fn a_region_beyond_the_scan_is_clipped_by_the_liver_stage() {
     let (scan, truth) = phantom();
     let region = VoxelBox::new([0; 3], [100, 100, 100]).unwrap();

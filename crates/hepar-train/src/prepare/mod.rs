@@ -1,5 +1,6 @@
 //! Cases in memory, ready to be sampled from.
 
+mod cache;
 mod phantoms;
 mod planar;
 mod spatial;
@@ -11,6 +12,7 @@ use hepar_volume::{Reorientation, Volume, VoxelBox};
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 
+pub use cache::Cache;
 pub(crate) use planar::planes_of;
 pub(crate) use spatial::prepare_spatial;
 
@@ -81,19 +83,22 @@ impl Prepared {
 impl Material {
     /// Reads and prepares `cases`, and draws the phantoms that the configuration asks for.
     ///
-    /// `None` when `is_cancelled` says so, which is asked before each case and each phantom.
+    /// Scans that were prepared before are taken from the `cache`, if there is one. `None` when `is_cancelled` says so,
+    /// which is asked before each case and each phantom.
     ///
     /// # Errors
     /// When a case cannot be read, has no liver, or its labels do not fit.
     pub fn prepare(
         cases: &[Case],
         config: &TrainConfig,
+        cache: Option<&Cache>,
         is_cancelled: &IsCancelled<'_>,
     ) -> Result<Option<Self>, DataError> {
-        let volume = |case: &Case| match is_cancelled() {
-            true => Ok(None),
-            false => volume_case(case, config).map(Some),
+        let prepared = |case: &Case| match cache {
+            Some(cache) => cache.get_or_make(case, config, || volume_case(case, config)),
+            None => volume_case(case, config),
         };
+        let volume = |case: &Case| if is_cancelled() { Ok(None) } else { prepared(case).map(Some) };
         let volumes: Option<Vec<Option<Prepared>>> = cases.par_iter().map(volume).collect::<Result<_, DataError>>()?;
         let Some(volumes) = volumes else { return Ok(None) };
         let mut real: Vec<Prepared> = volumes.into_iter().flatten().collect();
@@ -147,7 +152,7 @@ pub(crate) fn rounded(values: ArrayView3<'_, f32>) -> Array3<i16> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use hepar_formats::{GridHeader, write_labels, write_scan};
     use hepar_volume::Geometry;
@@ -163,10 +168,15 @@ mod tests {
         Case { name: "a".into(), patient: PatientId::of("a"), source: Source::Volume { image, labels } }
     }
 
+    /// A case in `folder` that is liver everywhere.
+    pub(super) fn case_with_liver(folder: &Path) -> Case {
+        case(folder, [4, 5, 6], 1)
+    }
+
     fn prepare(shape: [usize; 3], label: u8) -> Result<Option<Material>, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let config = TrainConfig { phantoms: 0, phantom_share: 0.0, ..TrainConfig::preset(StageName::Liver) };
-        Material::prepare(&[case(folder.path(), shape, label)], &config, &|| false)
+        Material::prepare(&[case(folder.path(), shape, label)], &config, None, &|| false)
     }
 
     #[test]
@@ -185,7 +195,7 @@ mod tests {
         let source = Source::Volume { image: "missing.nii".into(), labels: "missing.nii".into() };
         let missing = Case { name: "a".into(), patient: PatientId::of("a"), source };
         let config = TrainConfig::preset(StageName::Liver);
-        assert_eq!(Material::prepare(&[missing], &config, &|| true).unwrap(), None);
-        assert_eq!(Material::prepare(&[], &config, &|| true).unwrap(), None, "phantoms are cancelled, too");
+        assert_eq!(Material::prepare(&[missing], &config, None, &|| true).unwrap(), None);
+        assert_eq!(Material::prepare(&[], &config, None, &|| true).unwrap(), None, "phantoms are cancelled, too");
     }
 }

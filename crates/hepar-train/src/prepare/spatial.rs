@@ -59,7 +59,7 @@ fn grown_on(bounds: &VoxelBox, region: &VoxelBox, kept: &VoxelBox, liver: &Voxel
 
 impl LiverFacts {
     /// The facts of labels, `[k, j, i]`; the region is the liver's box itself. `None` without liver.
-    fn of(labels: ArrayView3<'_, u8>, config: &TrainConfig) -> Option<Self> {
+    pub(super) fn of(labels: ArrayView3<'_, u8>, config: &TrainConfig) -> Option<Self> {
         let bounds = VoxelBox::around(labels, |&label| label >= 1)?;
         let tumours = config.stage == hepar_model::stage::StageName::Tumour;
         let lesions = if tumours { lesions(labels) } else { Vec::new() };

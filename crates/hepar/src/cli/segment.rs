@@ -58,6 +58,9 @@ pub struct Arguments {
     /// What to write [default: labels; labels,seg for DICOM]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT,…")]
     write: Option<Vec<Write>>,
+    /// Look for tumours in every window and its three mirror images: four times the work, steadier probabilities
+    #[arg(long)]
+    mirror: bool,
     /// Store the DICOM segmentation as a label map, which not every program reads yet
     #[arg(long)]
     labelmap: bool,
@@ -121,6 +124,9 @@ impl Arguments {
         let cohort = Cohort::plan(&inputs, self.output.as_deref(), &options, contents, self.force)?;
         let engine = self.engine.open()?;
         let mut segmenter = Segmenter::with_engine(&open_model(self.model.as_deref())?, engine.as_ref())?;
+        if self.mirror {
+            segmenter.mirror_tumours();
+        }
         let mut report = |case: &PlannedCase, result: Result<&Findings, &Error>| {
             terminal.clear();
             match result {

@@ -7,7 +7,7 @@ use hepar::training_page::write_training_page;
 use hepar::watch::Interrupt;
 use hepar::{ErrorKind, exit};
 use hepar_model::stage::StageName;
-use hepar_train::{Control, Summary, TrainConfig, TrainError, train};
+use hepar_train::{Cache, Control, Summary, TrainConfig, TrainError, train};
 
 use super::engine::DeviceArguments;
 use super::{Failure, interrupt, print};
@@ -61,6 +61,9 @@ pub struct Arguments {
     /// From which everything random is drawn
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// Folder in which prepared scans are kept, so that the next training begins at once
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArguments,
     /// Show no progress and no summary
@@ -111,7 +114,8 @@ impl Arguments {
         for (&stage, config) in stages.iter().zip(&configs) {
             let minutes = self.minutes.map(|minutes| (minutes - started.elapsed().as_secs_f64() / 60.0).max(0.0));
             let place = self.device.place();
-            let control = Control { cancel: interrupt.flag(), minutes, progress: !self.quiet, place };
+            let cache = self.cache.as_deref().map(Cache::new);
+            let control = Control { cancel: interrupt.flag(), minutes, progress: !self.quiet, place, cache };
             let run = self.run_of(stage);
             let summary = train(config, &self.data, &run, &control)
                 .map_err(|source| ErrorKind::Train { doing: format!("train the {stage} network"), source })?;

@@ -128,6 +128,7 @@ fn probabilities_are_written_when_they_are_asked_for_and_stay_when_a_result_is_m
     let files = ["liver-probability.nii.gz", "tumour-probability.nii.gz", "probability.dcm"];
     let bytes = || files.map(|file| std::fs::read(out.join(file)).unwrap());
     let before = bytes();
+    let before_of_tumours = before[1].clone();
     let labels = read_labels(&out.join("labels.nii.gz")).unwrap().volume;
     let fractional = read_labels_like(&out.join("probability.dcm"), labels.geometry()).unwrap().volume;
     let object = open_file(out.join("probability.dcm")).unwrap();
@@ -148,6 +149,10 @@ fn probabilities_are_written_when_they_are_asked_for_and_stay_when_a_result_is_m
         .expect(0);
     let liver = names(&folder.path().join("liver"));
     assert!(liver.contains(&files[0].to_owned()) && !liver.contains(&files[1].to_owned()), "{liver:?}");
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "mirrored", "-q", "--mirror", "--write", "probabilities"]).expect(0);
+    let mirrored = folder.path().join("mirrored");
+    assert!(json(&mirrored.join("manifest.json"))["engine"].as_str().unwrap().contains("mirrored windows"));
+    assert_ne!(std::fs::read(mirrored.join(files[1])).unwrap(), before_of_tumours);
     segment(folder.path(), &["a_ct.nii.gz", "-o", "x", "--write", "fractional-seg"])
         .fails(2, &["probability.dcm", "it is no DICOM"]);
 }

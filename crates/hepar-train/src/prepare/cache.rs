@@ -1,0 +1,169 @@
+//! Prepared scans on disk, so that a training that begins again does not read its scans again.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use hepar_formats::write_atomically;
+use hepar_model::bundle::sha256;
+use hepar_model::stage::StageName;
+use hepar_volume::VoxelBox;
+use ndarray::{Array1, Array3, Ix1, Ix3, OwnedRepr};
+use ndarray_npy::{NpzReader, NpzWriter, ReadNpzError, WriteNpzError};
+
+use super::{LiverFacts, Prepared};
+use crate::config::TrainConfig;
+use crate::dataset::{Case, Source};
+use crate::error::DataError;
+
+/// Version of what is prepared and how it is stored; it grows when either changes.
+const VERSION: u32 = 1;
+
+/// A folder with prepared scans, compressed, each in a file that is named after what it depends on.
+///
+/// A file that cannot be read is made again. Nothing is ever removed: the folder may be emptied at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// The cache in a folder, which is made when it is needed.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
+    }
+
+    /// The prepared scan of a case, from its file, or else made by `make` and put there.
+    ///
+    /// # Errors
+    /// Those of `make`, and when the file cannot be written.
+    pub(super) fn get_or_make(
+        &self,
+        case: &Case,
+        config: &TrainConfig,
+        make: impl FnOnce() -> Result<Option<Prepared>, DataError>,
+    ) -> Result<Option<Prepared>, DataError> {
+        let Some(path) = self.file(case, config) else { return make() };
+        if let Some(prepared) = read(&path, case, config) {
+            return Ok(Some(prepared));
+        }
+        let made = make()?;
+        if let Some(prepared) = &made {
+            let written = std::fs::create_dir_all(&self.folder).and_then(|()| write(&path, prepared));
+            written.map_err(|source| DataError::Folder { path: self.folder.clone(), source })?;
+        }
+        Ok(made)
+    }
+
+    /// Where the prepared scan of a case is kept; `None` for what is no pair of files.
+    fn file(&self, case: &Case, config: &TrainConfig) -> Option<PathBuf> {
+        let Source::Volume { image, labels } = &case.source else { return None };
+        let (image, labels) = (stamp(image)?, stamp(labels)?);
+        let TrainConfig { stage, grid, margin, .. } = config;
+        let text = format!("{VERSION}\n{stage}\n{grid:?}\n{margin:?}\n{image}\n{labels}");
+        Some(self.folder.join(format!("{}.npz", &sha256(text.as_bytes())[..32])))
+    }
+}
+
+/// What changes when a file does: its path, its length and when it was written; `None` for what is no file.
+fn stamp(path: &Path) -> Option<String> {
+    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let written = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!("{}\n{}\n{}", path.display(), metadata.len(), written.as_nanos()))
+}
+
+fn write(path: &Path, prepared: &Prepared) -> io::Result<()> {
+    let failed = |error: WriteNpzError| io::Error::other(error);
+    write_atomically(path, |file| {
+        let mut npz = NpzWriter::new_compressed(file);
+        npz.add_array("hu", &prepared.hu).map_err(failed)?;
+        npz.add_array("labels", &prepared.labels).map_err(failed)?;
+        npz.add_array("spacing", &Array1::from(prepared.spacing.to_vec())).map_err(failed)?;
+        if let Some(LiverFacts { region, .. }) = &prepared.liver {
+            let corners = [region.start(), region.end()].concat();
+            let corners: Array1<u64> = corners.into_iter().map(|index| index as u64).collect();
+            npz.add_array("region", &corners).map_err(failed)?;
+        }
+        npz.finish().map(drop).map_err(failed)
+    })
+}
+
+/// The prepared scan in a file; `None` when there is none that can be read whole.
+fn read(path: &Path, case: &Case, config: &TrainConfig) -> Option<Prepared> {
+    let mut npz = NpzReader::new(File::open(path).ok()?).ok()?;
+    let (hu, labels, spacing) = arrays(&mut npz).ok()?;
+    let spacing = spacing.to_vec().try_into().ok()?;
+    if hu.dim() != labels.dim() {
+        return None;
+    }
+    let liver = match config.stage {
+        StageName::Localizer => None,
+        StageName::Liver | StageName::Tumour => {
+            let corners = npz.by_name::<OwnedRepr<u64>, Ix1>("region").ok()?.mapv(|index| index as usize).to_vec();
+            let [k0, j0, i0, k1, j1, i1] = corners.try_into().ok()?;
+            let region = VoxelBox::new([k0, j0, i0], [k1, j1, i1])?;
+            let shape = [hu.dim().0, hu.dim().1, hu.dim().2];
+            if (0..3).any(|axis| region.end()[axis] > shape[axis]) {
+                return None;
+            }
+            Some(LiverFacts { region, ..LiverFacts::of(labels.view(), config)? })
+        }
+    };
+    let (name, patient, origin) = (case.name.clone(), case.patient.clone(), "scans".to_owned());
+    Some(Prepared { name, patient, origin, hu, labels, spacing, liver })
+}
+
+/// Hounsfield units, labels and spacing.
+type Arrays = (Array3<i16>, Array3<u8>, Array1<f64>);
+
+fn arrays(npz: &mut NpzReader<File>) -> Result<Arrays, ReadNpzError> {
+    Ok((
+        npz.by_name::<OwnedRepr<i16>, Ix3>("hu")?,
+        npz.by_name::<OwnedRepr<u8>, Ix3>("labels")?,
+        npz.by_name::<OwnedRepr<f64>, Ix1>("spacing")?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::case_with_liver;
+    use super::super::{Material, volume_case};
+    use super::*;
+
+    #[test]
+    fn a_cached_scan_is_the_one_that_was_prepared_and_a_damaged_file_is_made_again() {
+        let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let case = case_with_liver(data.path());
+        for stage in StageName::ALL {
+            let config = TrainConfig { phantoms: 0, phantom_share: 0.0, ..TrainConfig::preset(stage) };
+            let cache = Cache::new(&folder.path().join("cache"));
+            let fresh = volume_case(&case, &config).unwrap();
+            let first = cache.get_or_make(&case, &config, || volume_case(&case, &config)).unwrap();
+            let never = || panic!("{stage}: it is in the cache");
+            let second = cache.get_or_make(&case, &config, never).unwrap();
+            assert!(fresh.is_some() && first == fresh && second == fresh, "{stage}");
+            let whole = Material::prepare(&[case.clone()], &config, Some(&cache), &|| false).unwrap().unwrap();
+            assert_eq!(whole.real, [fresh.clone().unwrap()]);
+            let file = cache.file(&case, &config).unwrap();
+            std::fs::write(&file, &std::fs::read(&file).unwrap()[..100]).unwrap();
+            assert_eq!(cache.get_or_make(&case, &config, || volume_case(&case, &config)).unwrap(), fresh);
+        }
+        assert_eq!(std::fs::read_dir(folder.path().join("cache")).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn another_grid_or_another_file_is_another_entry() {
+        let data = tempfile::tempdir().unwrap();
+        let case = case_with_liver(data.path());
+        let cache = Cache::new(data.path());
+        let config = TrainConfig::preset(StageName::Liver);
+        let file = cache.file(&case, &config);
+        let other = TrainConfig { grid: hepar_model::stage::Grid::Native, ..config.clone() };
+        assert!(file.is_some() && cache.file(&case, &other) != file);
+        assert_eq!(cache.file(&case, &TrainConfig { seed: 9, steps: 3, ..config.clone() }), file);
+        let Source::Volume { image, .. } = &case.source else { unreachable!() };
+        std::fs::write(image, "something else").unwrap();
+        assert_ne!(cache.file(&case, &config), file);
+    }
+}
