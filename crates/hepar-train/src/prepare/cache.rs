@@ -143,7 +143,8 @@ mod tests {
             let never = || panic!("{stage}: it is in the cache");
             let second = cache.get_or_make(&case, &config, never).unwrap();
             assert!(fresh.is_some() && first == fresh && second == fresh, "{stage}");
-            let whole = Material::prepare(&[case.clone()], &config, Some(&cache), &|| false).unwrap().unwrap();
+            let whole =
+                Material::prepare(std::slice::from_ref(&case), &config, Some(&cache), &|| false).unwrap().unwrap();
             assert_eq!(whole.real, [fresh.clone().unwrap()]);
             let file = cache.file(&case, &config).unwrap();
             std::fs::write(&file, &std::fs::read(&file).unwrap()[..100]).unwrap();
