@@ -46,7 +46,8 @@ pub struct Lesion {
     pub voxels: usize,
     /// Whether a voxel of it shares a face with one outside of the liver (label 0).
     pub at_border: bool,
-    /// Mean of the tumour network's probabilities of its voxels, 0..=1; `None` for labels that no network has made.
+    /// Mean of the tumour network's probabilities of its voxels, 0..=1 in steps of 0.001; `None` for labels that no network
+    /// has made.
     ///
     /// It says how sure the network is, not how often it is right: nobody has calibrated it.
     pub confidence: Option<f64>,
@@ -79,16 +80,12 @@ pub(crate) fn lesions_of(labels: &Volume<u8>, scan: &Volume<i16>, probability: O
     let to_canonical = Reorientation::to_canonical(labels.geometry());
     let part = to_canonical.apply(&labels.crop(&bounds));
     let hu = to_canonical.apply(&scan.crop(&bounds));
-    let start = to_canonical.voxel_box(&bounds, labels.shape()).start();
-    let measure = Measure {
-        geometry: part.geometry(),
-        plane: Plane::of(part.geometry()),
-        to_canonical,
-        bounds,
-        start,
-        probability,
-    };
-    let mut gathered = gather(&part, &hu);
+    let [k0, j0, i0] = to_canonical.voxel_box(&bounds, labels.shape()).start();
+    let at = |[k, j, i]: [usize; 3]| probability.map_or(0.0, |map| map.at([k0 + k, j0 + j, i0 + i]));
+    let mut gathered = gather(&part, &hu, at);
+    let is_known = probability.is_some();
+    let measure =
+        Measure { geometry: part.geometry(), plane: Plane::of(part.geometry()), to_canonical, bounds, is_known };
     // A stable sort: equal ones stay in array order.
     gathered.sort_by_key(|lesion| std::cmp::Reverse(lesion.intensity.count()));
     gathered.iter().enumerate().map(|(n, gathered)| measure.lesion(n + 1, gathered)).collect()
@@ -103,10 +100,14 @@ struct Gathered {
     /// Its rows in array order.
     rows: Vec<RowSpan>,
     at_border: bool,
+    /// Sum of its voxels' probabilities.
+    probability_sum: f64,
 }
 
 /// Goes through a part of a label volume in canonical orientation; lesions in array order of their first voxels.
-fn gather(labels: &Volume<u8>, scan: &Volume<i16>) -> Vec<Gathered> {
+///
+/// `probability` is asked for the voxels `[k, j, i]` of lesions.
+fn gather(labels: &Volume<u8>, scan: &Volume<i16>, probability: impl Fn([usize; 3]) -> f64) -> Vec<Gathered> {
     let components = components(labels.map(|&label| label == TUMOUR).data(), Connectivity::Corners26);
     let mut lesions = vec![Gathered::default(); components.count()];
     for (((k, j, i), &component), &hu) in components.labels.indexed_iter().zip(scan.data()) {
@@ -118,6 +119,7 @@ fn gather(labels: &Volume<u8>, scan: &Volume<i16>) -> Vec<Gathered> {
             *sum += index as u64;
         }
         lesion.intensity.add(hu);
+        lesion.probability_sum += probability([k, j, i]);
         lesion.at_border = lesion.at_border || borders_on_background(labels.data(), [k, j, i]);
         match lesion.rows.last_mut() {
             Some(row) if (row.k, row.j) == (k, j) => row.last = i,
@@ -125,6 +127,11 @@ fn gather(labels: &Volume<u8>, scan: &Volume<i16>) -> Vec<Gathered> {
         }
     }
     lesions
+}
+
+/// Rounded as tables have it, so that it means the same when it is read from one.
+fn thousandths(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
 }
 
 /// Whether a voxel shares a face with one of the background; beyond the edge of the volume nothing is known.
@@ -147,10 +154,8 @@ struct Measure<'a> {
     to_canonical: Reorientation,
     /// The same part in indices of the stored volume.
     bounds: VoxelBox,
-    /// Its first voxel in the canonical volume.
-    start: [usize; 3],
-    /// How probable tumours are in the canonical volume.
-    probability: Option<&'a ProbabilityMap>,
+    /// Whether probabilities were gathered.
+    is_known: bool,
 }
 
 impl Measure<'_> {
@@ -174,14 +179,8 @@ impl Measure<'_> {
             sd_hu: gathered.intensity.sd(),
             voxels,
             at_border: gathered.at_border,
-            confidence: self.probability.map(|map| self.mean_probability(map, &gathered.rows)),
+            confidence: self.is_known.then(|| thousandths(gathered.probability_sum / voxels as f64)),
         }
-    }
-
-    fn mean_probability(&self, map: &ProbabilityMap, rows: &[RowSpan]) -> f64 {
-        let [k0, j0, i0] = self.start;
-        let voxels = || rows.iter().flat_map(|row| (row.first..=row.last).map(|i| [k0 + row.k, j0 + row.j, i0 + i]));
-        voxels().map(|voxel| map.at(voxel)).sum::<f64>() / voxels().count() as f64
     }
 
     /// The slice with the longest diameter, the most inferior of equal ones, and both diameters there.
@@ -295,6 +294,21 @@ mod tests {
         assert_eq!(at_border(&labels), [false, false, false]);
         labels.data_mut()[[9, 30, 31]] = 0;
         assert_eq!(at_border(&labels), [false, true, false]);
+    }
+
+    #[test]
+    fn the_confidence_is_the_mean_over_the_voxels_of_a_lesion_and_of_nothing_within_its_ring() {
+        // Axes of the canonical volume are those of this one.
+        let affine = [[-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let mut labels = Volume::filled(Geometry::new(affine, [3, 9, 9]).unwrap(), 1u8);
+        labels.data_mut().slice_each_axis_mut(cut([1, 2, 2], [2, 7, 7])).fill(2);
+        labels.data_mut().slice_each_axis_mut(cut([1, 3, 3], [2, 6, 6])).fill(1);
+        let mut map = ProbabilityMap::new(VoxelBox::whole(labels.geometry()));
+        let ring = labels.data().index_axis(ndarray::Axis(0), 1).map(|&label| if label == 2 { 0.9f32 } else { 0.1 });
+        map.set_slice(1, ring.view(), ring.map(|_| true).view());
+        let lesions = lesions_of(&labels, &scan(&labels), Some(&map));
+        assert_eq!(lesions.iter().map(|l| (l.voxels, l.confidence)).collect::<Vec<_>>(), [(16, Some(0.902))]);
+        assert_eq!(lesions_of(&labels, &scan(&labels), None)[0].confidence, None);
     }
 
     #[test]

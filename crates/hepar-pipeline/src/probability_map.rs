@@ -34,9 +34,9 @@ impl ProbabilityMap {
     /// The probability of a voxel `[k, j, i]` of the scan in canonical orientation, 0..=1.
     pub fn at(&self, voxel: [usize; 3]) -> f64 {
         let start = self.bounds.start();
-        let inside: Option<Vec<usize>> = (0..3).map(|axis| voxel[axis].checked_sub(start[axis])).collect();
-        let value = inside.and_then(|index| self.values.get([index[0], index[1], index[2]]));
-        f64::from(value.copied().unwrap_or(0)) / f64::from(CERTAIN)
+        // What lies before the box becomes an index beyond it.
+        let index: [usize; 3] = std::array::from_fn(|axis| voxel[axis].wrapping_sub(start[axis]));
+        f64::from(self.values.get(index).copied().unwrap_or(0)) / f64::from(CERTAIN)
     }
 
     /// The map on a whole grid as it is stored: 255 stands for a probability of 1.

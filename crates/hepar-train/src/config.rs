@@ -60,6 +60,8 @@ pub struct TrainConfig {
     #[serde(default)]
     pub average: f64,
     /// Validations in a row without a better Dice after which the run ends; 0: it never does before its last step.
+    ///
+    /// What is handed out then is the best that was validated, with the statistics that ran along.
     #[serde(default)]
     pub early_stop: u32,
     /// Steps between two validations.
@@ -364,8 +366,8 @@ impl TrainConfig {
         if self.batch < 2 {
             return Some(format!("a batch of {} is too small: batch normalisation needs at least 2", self.batch));
         }
-        if self.accumulate == 0 {
-            return Some("accumulate must be at least 1".into());
+        if !(1..=1000).contains(&self.accumulate) {
+            return Some(format!("accumulate = {} leaves 1..=1000", self.accumulate));
         }
         match self.grid {
             Grid::ResizedInPlane { size } if size != [h, w] => {

@@ -201,3 +201,50 @@ fn tensor(values: &[f32], config: &TrainConfig, device: &Device) -> Tensor<5> {
     let [depth, height, width] = config.patch;
     Tensor::from_data(TensorData::new(values.to_vec(), [config.batch, 1, depth, height, width]), device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::{ModuleVisitor, Param};
+    use hepar_model::stage::StageName;
+
+    /// Takes the gradients of all parameters, one behind the other.
+    struct All<'a> {
+        gradients: &'a GradientsParams,
+        values: Vec<f32>,
+    }
+
+    impl ModuleVisitor for All<'_> {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            // Running statistics have none.
+            let gradient = self.gradients.get::<D>(parameter.id);
+            self.values.extend(gradient.into_iter().flat_map(|g| g.into_data().try_to_vec::<f32>().unwrap()));
+        }
+    }
+
+    /// Loss and gradients of an untrained network for samples that the `seeds` draw, in so many parts.
+    fn gradients(seeds: &[u32]) -> (f32, Vec<f32>) {
+        let config = TrainConfig { accumulate: seeds.len(), ..TrainConfig::smoke(StageName::Localizer) };
+        let learner = Learner::new(&config, Device::flex(), None, None, State::new(String::new())).unwrap();
+        let noise = |seed: u32| (0..2 * 64 * 64).map(move |n: u32| (n.wrapping_mul(2_654_435_761) ^ seed) % 97);
+        let input: Vec<f32> = seeds.iter().flat_map(|&seed| noise(seed * 977)).map(|v| v as f32 / 97.0).collect();
+        let target: Vec<f32> = input.iter().map(|value| f32::from(u8::from(*value > 0.6))).collect();
+        let weight = vec![1.0; input.len()];
+        let batch = Batch { samples: 0..2 * seeds.len() as u64, input, target, weight };
+        let (losses, gradients) = learner.gradients(&config, &batch);
+        let mut all = All { gradients: &gradients, values: Vec::new() };
+        learner.network.visit(&mut all);
+        (losses.into_iter().map(value).sum(), all.values)
+    }
+
+    #[test]
+    fn the_gradients_of_several_batches_are_the_mean_of_each() {
+        let [(a, first), (b, second)] = [gradients(&[1]), gradients(&[2])];
+        let (loss, both) = gradients(&[1, 2]);
+        assert!((loss - (a + b) / 2.0).abs() < 1e-6 && first != second);
+        let largest = both.iter().fold(0f32, |largest, v| largest.max(v.abs()));
+        for ((first, second), both) in first.iter().zip(&second).zip(&both) {
+            assert!((both - (first + second) / 2.0).abs() < 1e-5 * largest, "{first} {second} {both}");
+        }
+    }
+}

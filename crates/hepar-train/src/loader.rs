@@ -48,9 +48,7 @@ impl Batch {
         }
         Self { samples, input, target, weight }
     }
-}
 
-impl Batch {
     /// The batch in `count` equal parts, which go through the network one after the other.
     pub fn parts(&self, count: usize) -> impl Iterator<Item = Part<'_>> {
         let length = (self.input.len() / count).max(1);

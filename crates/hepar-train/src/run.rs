@@ -112,6 +112,9 @@ fn train_until(
     let cases = split.fingerprint();
     let checkpoint = folder.resume(config, &cases)?;
     let state = checkpoint.as_ref().map_or_else(|| State::new(cases), |checkpoint| checkpoint.state.clone());
+    if is_finished(&state, config) {
+        return Ok(Summary::of(&state, config));
+    }
     let start = if checkpoint.is_none() { starting_weights(config)? } else { None };
     let progress = Progress::begin(control.progress, config.steps, state.step);
     let Some((material, held_out)) = prepare(config, &split, control.cache.as_ref(), &progress, is_cancelled)? else {
@@ -123,9 +126,17 @@ fn train_until(
     session.run(&material, learner)
 }
 
-/// Whether all steps are done, or validations have brought nothing better for so long that no more are wanted.
+/// Whether nothing is left to do: all steps are done, statistics and validation with them, or validations have brought
+/// nothing better for so long that no more steps are wanted.
 fn is_finished(state: &State, config: &TrainConfig) -> bool {
-    state.step >= config.steps || config.early_stop > 0 && state.stalled >= config.early_stop
+    let is_done = state.step >= config.steps && state.recalibrated && !owes_validation(state, config);
+    is_done || config.early_stop > 0 && state.stalled >= config.early_stop
+}
+
+/// Whether the step asks for a validation that has not been done.
+fn owes_validation(state: &State, config: &TrainConfig) -> bool {
+    let is_due = state.step.is_multiple_of(config.validate_every) || state.step == config.steps;
+    config.fold.is_some() && is_due && state.step > state.validated
 }
 
 /// Threads that make batches: the processor needs its own for the network, and leaves them to a GPU's.
@@ -204,7 +215,7 @@ impl Session<'_> {
     fn learn(&self, mut learner: Learner, mut batches: Batches) -> Result<Summary, TrainError> {
         let (start, before, first) = (Instant::now(), learner.state.seconds, learner.state.step);
         // The row of a step whose validation was cancelled is written again, with its score.
-        let is_row_open = self.owes_validation(&learner.state) && learner.state.latest.is_some();
+        let is_row_open = owes_validation(&learner.state, self.config) && learner.state.latest.is_some();
         let mut logged = if is_row_open { first - 1 } else { first };
         let mut log = Log::open(&self.folder.log(), logged)?;
         let mut is_saved = true;
@@ -214,7 +225,7 @@ impl Session<'_> {
                 learner.recalibrate(self.config, &mut batches)?;
                 is_saved = false;
             }
-            let is_due = self.owes_validation(&learner.state);
+            let is_due = owes_validation(&learner.state, self.config);
             let score = if is_due { self.validate(&mut learner)? } else { None };
             is_saved &= score.is_none();
             let is_row_due = step > logged && (is_due || step.is_multiple_of(LOG_EVERY));
@@ -223,7 +234,8 @@ impl Session<'_> {
                 self.progress.row(&row, start.elapsed().div_f64((step - first).max(1) as f64));
                 logged = step;
             }
-            let is_over = is_finished(&learner.state, self.config)
+            let is_over = step >= self.config.steps
+                || is_finished(&learner.state, self.config)
                 || (self.is_cancelled)(Moment::After(step))
                 || self.is_late(start.elapsed());
             if !is_saved && (is_over || step.is_multiple_of(self.config.checkpoint_every)) {
@@ -247,12 +259,6 @@ impl Session<'_> {
             learner.state.seconds = before + start.elapsed().as_secs_f64();
             self.progress.step(learner.state.step, learner.state.smoothed_loss.unwrap_or_default());
         }
-    }
-
-    /// Whether the step asks for a validation that has not been done.
-    fn owes_validation(&self, state: &State) -> bool {
-        let is_due = state.step.is_multiple_of(self.config.validate_every) || state.step == self.config.steps;
-        self.held_out.is_some() && is_due && state.step > state.validated
     }
 
     /// Validates and takes note of it; `None` when nothing is held out or it was cancelled.

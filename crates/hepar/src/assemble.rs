@@ -59,6 +59,22 @@ pub fn assemble(runs: &Runs, description: Description, folder: &Path) -> Result<
     write_bundle(&card, &weights, folder)
 }
 
+/// Whether the model in `folder` has the weights of the `runs`; not when there is none that can be opened.
+///
+/// # Errors
+/// When a run has no network yet.
+pub fn is_model_of(runs: &Runs, folder: &Path) -> Result<bool, Error> {
+    let Ok(bundle) = Bundle::open(folder) else { return Ok(false) };
+    let stages =
+        [(StageName::Localizer, &runs.localizer), (StageName::Liver, &runs.liver), (StageName::Tumour, &runs.tumour)];
+    for (stage, run) in stages {
+        if export(stage, run)?.stage.sha256 != bundle.card().stage(stage).sha256 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Writes a model's folder, its card last, and opens it; `card` is the text of `model.toml`.
 pub(crate) fn write_bundle(card: &str, weights: &[(&str, &[u8])], folder: &Path) -> Result<Bundle, Error> {
     // What does not fit fails here, before anything is written.

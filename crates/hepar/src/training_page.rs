@@ -13,6 +13,14 @@ use crate::output::{check_replaceable, write_file};
 /// Name of the page.
 pub const TRAINING_PAGE_FILE: &str = "training.html";
 
+/// Checks that the page can be written into the folder `run` when the training ends.
+///
+/// # Errors
+/// When there is a page that is not hepar's own.
+pub fn check_training_page(run: &Path) -> Result<(), Error> {
+    Ok(check_replaceable(&run.join(TRAINING_PAGE_FILE), true, is_own_page)?)
+}
+
 /// Writes the page into the folder `run`, from what a session of training came to and the folder's log and
 /// configuration.
 ///

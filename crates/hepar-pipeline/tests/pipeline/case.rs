@@ -303,7 +303,8 @@ fn probabilities_and_confidences_are_those_of_the_network_in_any_stored_order() 
     let within = || truth.iter().zip(tumour).filter(|(label, _)| **label == 2);
     let (sum, count) = (within().map(|(_, &p)| f64::from(p) / 255.0).sum::<f64>(), within().count() as f64);
     let weighted: f64 = here.findings.lesions.iter().map(|l| l.confidence.unwrap() * l.voxels as f64).sum();
-    assert!((weighted / count - sum / count).abs() < 1e-9);
+    // Confidences have three decimals.
+    assert!((weighted / count - sum / count).abs() < 5.1e-4);
 }
 
 #[test]

@@ -65,7 +65,8 @@ pub(super) fn card(lesion: &Lesion, picture: &str) -> String {
     format!(
         "<article class=\"card\" id=\"lesion-{id}\">\n<h3>Lesion {id} \
          <button type=\"button\" data-lesion=\"{id}\">show in the viewer</button></h3>\n{picture}\n\
-         <p>{}; {}; {:.1} × {:.1} mm in slice {}; mean {:.0} HU (standard deviation {:.0}); centroid {}{confidence}.{border}{doubtful}</p>\n\
+         <p>{}; {}; {:.1} × {:.1} mm in slice {}; mean {:.0} HU (standard deviation {:.0}); \
+         centroid {}{confidence}.{border}{doubtful}</p>\n\
          </article>\n",
         slices_in_words(lesion),
         millilitres(lesion.volume_ml),

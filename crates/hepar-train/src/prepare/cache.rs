@@ -22,22 +22,27 @@ const VERSION: u32 = 1;
 
 /// A folder with prepared scans, compressed, each in a file that is named after what it depends on.
 ///
-/// A file that cannot be read is made again. Nothing is ever removed: the folder may be emptied at any time.
+/// Kept are cases of two files, scan and labels, that are trained on. A file that cannot be read is made again. Nothing is
+/// ever removed: the folder may be emptied at any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     folder: PathBuf,
 }
 
 impl Cache {
-    /// The cache in a folder, which is made when it is needed.
-    pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
-    }
-
-    /// The prepared scan of a case, from its file, or else made by `make` and put there.
+    /// The cache in a folder, which is made if it is not there.
     ///
     /// # Errors
-    /// Those of `make`, and when the file cannot be written.
+    /// When the system refuses to make it.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// The prepared scan of a case, from its file, or else made by `make` and put there, if there is room.
+    ///
+    /// # Errors
+    /// Those of `make`.
     pub(super) fn get_or_make(
         &self,
         case: &Case,
@@ -50,8 +55,8 @@ impl Cache {
         }
         let made = make()?;
         if let Some(prepared) = &made {
-            let written = std::fs::create_dir_all(&self.folder).and_then(|()| write(&path, prepared));
-            written.map_err(|source| DataError::Folder { path: self.folder.clone(), source })?;
+            // A full disk is no reason not to train.
+            let _ = write(&path, prepared);
         }
         Ok(made)
     }
@@ -61,7 +66,8 @@ impl Cache {
         let Source::Volume { image, labels } = &case.source else { return None };
         let (image, labels) = (stamp(image)?, stamp(labels)?);
         let TrainConfig { stage, grid, margin, .. } = config;
-        let text = format!("{VERSION}\n{stage}\n{grid:?}\n{margin:?}\n{image}\n{labels}");
+        let version = env!("CARGO_PKG_VERSION");
+        let text = format!("{version} {VERSION}\n{stage}\n{grid:?}\n{margin:?}\n{image}\n{labels}");
         Some(self.folder.join(format!("{}.npz", &sha256(text.as_bytes())[..32])))
     }
 }
@@ -137,7 +143,7 @@ mod tests {
         let case = case_with_liver(data.path());
         for stage in StageName::ALL {
             let config = TrainConfig { phantoms: 0, phantom_share: 0.0, ..TrainConfig::preset(stage) };
-            let cache = Cache::new(&folder.path().join("cache"));
+            let cache = Cache::open(&folder.path().join("cache")).unwrap();
             let fresh = volume_case(&case, &config).unwrap();
             let first = cache.get_or_make(&case, &config, || volume_case(&case, &config)).unwrap();
             let never = || panic!("{stage}: it is in the cache");
@@ -157,7 +163,7 @@ mod tests {
     fn another_grid_or_another_file_is_another_entry() {
         let data = tempfile::tempdir().unwrap();
         let case = case_with_liver(data.path());
-        let cache = Cache::new(data.path());
+        let cache = Cache::open(data.path()).unwrap();
         let config = TrainConfig::preset(StageName::Liver);
         let file = cache.file(&case, &config);
         let other = TrainConfig { grid: hepar_model::stage::Grid::Native, ..config.clone() };

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
-use hepar::assemble::{Description, Runs, assemble};
-use hepar::training_page::write_training_page;
+use hepar::assemble::{Description, Runs, assemble, is_model_of};
+use hepar::training_page::{check_training_page, write_training_page};
 use hepar::watch::Interrupt;
 use hepar::{ErrorKind, exit};
 use hepar_model::stage::StageName;
@@ -34,7 +34,7 @@ pub struct Arguments {
     stage: Trained,
     /// Folder of labelled scans, searched as LiTS, the Medical Decathlon and X_ct/X_label are laid out; repeatable.
     /// The preset smoke needs none
-    #[arg(long, required_unless_present = "preset", value_name = "DIR", num_args = 1..)]
+    #[arg(long, value_name = "DIR", num_args = 1..)]
     data: Vec<PathBuf>,
     /// Folder of the run; of all three, with one in it for each
     #[arg(long, value_name = "RUN")]
@@ -110,11 +110,12 @@ impl Arguments {
         let stages = self.stage.stages();
         // What is wrong with the last one is said before the first one takes its hours.
         let configs: Vec<TrainConfig> = stages.iter().map(|&stage| self.config(stage)).collect::<Result<_, _>>()?;
+        stages.iter().try_for_each(|&stage| check_training_page(&self.run_of(stage)))?;
         let (interrupt, started) = (interrupt()?, Instant::now());
         for (&stage, config) in stages.iter().zip(&configs) {
             let minutes = self.minutes.map(|minutes| (minutes - started.elapsed().as_secs_f64() / 60.0).max(0.0));
             let place = self.device.place();
-            let cache = self.cache.as_deref().map(Cache::new);
+            let cache = self.cache()?;
             let control = Control { cancel: interrupt.flag(), minutes, progress: !self.quiet, place, cache };
             let run = self.run_of(stage);
             let summary = train(config, &self.data, &run, &control)
@@ -133,23 +134,30 @@ impl Arguments {
         Ok(exit::DONE)
     }
 
+    fn cache(&self) -> Result<Option<Cache>, Failure> {
+        let Some(path) = &self.cache else { return Ok(None) };
+        let failed = |error| anyhow::Error::from(error).context(format!("make the folder {}", path.display()));
+        Ok(Some(Cache::open(path).map_err(|error| Failure { code: exit::OUTPUT, error: failed(error) })?))
+    }
+
     /// Folder of the run of one network.
     fn run_of(&self, stage: StageName) -> PathBuf {
         if self.stage == Trained::All { self.run.join(stage.as_str()) } else { self.run.clone() }
     }
 
-    /// Makes a model of all three, unless there is one.
+    /// Makes a model of all three, unless there is one with the same weights.
     fn assemble(&self) -> Result<(), Failure> {
         let folder = self.run.join(MODEL_FOLDER);
         let name = folder.display();
-        let text = if folder.exists() {
-            format!("{name}: it was there before and stays; remove it to have a new one\n")
-        } else {
-            let [localizer, liver, tumour] = StageName::ALL.map(|stage| self.run_of(stage));
-            let description = Description::of_training(&self.run, &self.data);
-            assemble(&Runs { localizer, liver, tumour }, description, &folder)?;
-            format!("{name}: the model; hepar segment CT --model {name} uses it\n")
-        };
+        let [localizer, liver, tumour] = StageName::ALL.map(|stage| self.run_of(stage));
+        let runs = Runs { localizer, liver, tumour };
+        if !folder.exists() {
+            assemble(&runs, Description::of_training(&self.run, &self.data), &folder)?;
+        } else if !is_model_of(&runs, &folder)? {
+            let error = anyhow::anyhow!("make the model {name}: another one is there; remove it to have a new one");
+            return Err(Failure { code: exit::OUTPUT, error });
+        }
+        let text = format!("{name}: the model; hepar segment CT --model {name} uses it\n");
         if self.quiet { Ok(()) } else { print(text) }
     }
 
@@ -180,6 +188,9 @@ impl Arguments {
         config.folds = self.folds.unwrap_or(config.folds);
         config.seed = self.seed.unwrap_or(config.seed);
         config.fold = self.fold.or(config.fold);
+        let wrong =
+            |error| ErrorKind::Train { doing: format!("train the {stage} network"), source: TrainError::from(error) };
+        config.check().map_err(wrong)?;
         Ok(config)
     }
 }

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use hepar_train::{Control, Loss, Summary, TrainConfig, train};
 
 use crate::error::{Error, ErrorKind};
-use crate::output::write_file;
+use crate::output::{check_replaceable, write_file};
 
 /// The table of an experiment, in its folder.
 const TABLE_FILE: &str = "losses.md";
+
+/// How the table begins: by it, it is known to be hepar's.
+const TITLE: &str = "# hepar experiment losses";
 
 /// One configuration, trained with each loss.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +40,8 @@ impl Losses {
     /// # Errors
     /// As [`train`], and when the table cannot be written.
     pub fn run(&self, control: &Control) -> Result<Vec<LossResult>, Error> {
+        let table = self.folder.join(TABLE_FILE);
+        check_replaceable(&table, true, |bytes| bytes.starts_with(TITLE.as_bytes()))?;
         let mut results = Vec::new();
         for loss in Loss::ALL {
             let config = TrainConfig { loss, ..self.config.clone() };
@@ -48,13 +53,14 @@ impl Losses {
             }
             results.push(LossResult { loss, summary });
         }
-        write_file(&self.folder.join(TABLE_FILE), self.table(&results).as_bytes())?;
+        write_file(&table, self.table(&results).as_bytes())?;
         Ok(results)
     }
 
     /// The results as Markdown, the best first.
     pub fn table(&self, results: &[LossResult]) -> String {
-        let TrainConfig { stage, widths, steps, batch, seed, fold, folds, .. } = &self.config;
+        let TrainConfig { stage, widths, steps, seed, fold, folds, .. } = &self.config;
+        let batch = self.config.batch * self.config.accumulate;
         let fold = fold.unwrap_or_default();
         let mut sorted: Vec<&LossResult> = results.iter().collect();
         let dice = |result: &LossResult| result.summary.best_dice.unwrap_or_default();
@@ -66,7 +72,7 @@ impl Losses {
             })
             .collect();
         format!(
-            "The {stage} network with widths {widths:?}, {steps} steps of {batch} samples, seed {seed}; fold {fold} of \
+            "{TITLE}\n\nThe {stage} network with widths {widths:?}, {steps} steps of {batch} samples, seed {seed}; fold {fold} of \
              {folds} (patients that it was not trained on) is validated.\n\n\
              | loss | best Dice, mean of cases | minutes |\n|---|---|---|\n{rows}"
         )
@@ -87,7 +93,12 @@ mod tests {
             summary: Summary { step: 2, finished: true, smoothed_loss: None, best_dice: Some(dice), seconds: 90.0 },
         };
         let table = losses.table(&[result(Loss::Dice, 0.5), result(Loss::Tversky, 0.75)]);
-        assert!(table.starts_with("The liver network with widths [4, 4, 4, 4, 4, 4], 2 steps of 2 samples"), "{table}");
+        assert!(
+            table.starts_with(
+                "# hepar experiment losses\n\nThe liver network with widths [4, 4, 4, 4, 4, 4], 2 steps of 2 samples"
+            ),
+            "{table}"
+        );
         assert!(table.ends_with("| tversky | 0.750 | 1.5 |\n| dice | 0.500 | 1.5 |\n"), "{table}");
     }
 }

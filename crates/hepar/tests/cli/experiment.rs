@@ -30,3 +30,30 @@ fn models_and_folds_must_fit() {
     hepar(folder.path(), &["experiment", "generalisation"]).expect(2);
     hepar(folder.path(), &["experiment", "generalisation", "--data", "nowhere"]).fails(3, &["nowhere"]);
 }
+
+#[test]
+fn losses_are_compared_on_held_out_patients_and_an_experiment_goes_on() {
+    let folder = folder_with_scan();
+    let path = folder.path();
+    std::fs::create_dir(path.join("data")).unwrap();
+    // Patients 0 and 1 of LiTS are in different ones of two folds.
+    for volume in 0..2 {
+        for (from, to) in [("a_ct", "volume"), ("a_label", "segmentation")] {
+            std::fs::copy(path.join(format!("{from}.nii.gz")), path.join(format!("data/{to}-{volume}.nii.gz")))
+                .unwrap();
+        }
+    }
+    let config = "widths = [4, 4, 4, 4, 4, 4]\nbatch = 2\nphantoms = 0\nphantom_share = 0.0\nrecalibrate = 0\n\
+                  patch = [32, 64, 64]\ngrid = { kind = \"spacing\", mm = [6.0, 5.0, 5.0] }\n";
+    std::fs::write(path.join("config.toml"), config).unwrap();
+    let arguments = ["experiment", "losses", "--data", "data", "--config", "config.toml", "--steps", "1"];
+    let run = || hepar(path, &[&arguments[..], &["--folds", "2", "-o", "losses", "-q"]].concat()).expect(0).out;
+    let table = run();
+    for loss in ["dice", "cross-entropy", "dice-cross-entropy", "tversky", "focal-tversky"] {
+        assert!(table.contains(&format!("| {loss} | 0.")), "{table}");
+        assert!(path.join("losses").join(loss).join("best/score.json").exists());
+    }
+    assert!(table.contains("fold 0 of 2"), "{table}");
+    assert_eq!(std::fs::read_to_string(path.join("losses/losses.md")).unwrap(), table);
+    assert_eq!(run(), table, "nothing is trained again");
+}

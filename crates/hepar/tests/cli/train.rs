@@ -94,7 +94,9 @@ fn all_networks_are_trained_stopped_resumed_and_become_a_model_with_one_command(
     }
     assert!(done.out.contains("--model smoke/model"), "{}", done.out);
     hepar(path, &["segment", "a_ct.nii.gz", "--model", "smoke/model", "-o", "out", "-q"]).expect(0);
-    assert!(all(&[]).expect(0).out.contains("it was there before"));
+    assert!(all(&[]).expect(0).out.contains("--model smoke/model"), "nothing is left to do");
+    all(&["--steps", "3"]).fails(5, &["make the model smoke/model", "remove it"]);
+    all(&["--fold", "9"]).fails(2, &["failed to train the localizer network", "fold"]);
     hepar(path, &["train", "liver", "--run", "x", "--preset", "standard"])
         .fails(2, &["name the folders of the scans with --data"]);
 }
