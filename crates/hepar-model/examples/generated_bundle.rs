@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             least_volume_ml: 0.0,
             margin: BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 },
             mirror: false,
+            liver_hu: None,
         })
     };
     let resized = |side: usize| Grid::ResizedInPlane { size: [side, side] };

@@ -261,6 +261,7 @@ mod tests {
             least_volume_ml: 1.0,
             margin: BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 },
             mirror: false,
+            liver_hu: None,
         }
     }
 

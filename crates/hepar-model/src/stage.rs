@@ -126,6 +126,11 @@ pub struct Stage {
     /// right only for networks that were trained on mirrored samples.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mirror: bool,
+    /// Hounsfield units to which all intensities are shifted so that the liver, as the stage before found it, has them as
+    /// its median: scans with little and with much contrast agent then look alike. None: intensities are as they are, the
+    /// article's, and the localizer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liver_hu: Option<f32>,
 }
 
 impl Stage {
@@ -141,6 +146,9 @@ impl Stage {
         }
         if !self.window.is_valid() {
             return refuse(format!("the window {:?} is empty", self.window.0));
+        }
+        if self.liver_hu.is_some_and(|hu| !(-200.0..=400.0).contains(&hu)) {
+            return refuse(format!("liver_hu = {:?} leaves -200..400", self.liver_hu.unwrap_or_default()));
         }
         if self.overlap.iter().any(|o| !(0.0..=0.95).contains(o)) {
             return refuse(format!("the overlap {:?} leaves 0..0.95", self.overlap));
@@ -160,6 +168,14 @@ impl Stage {
             }
             _ => Ok(config),
         }
+    }
+
+    /// The same stage for a scan in which the median of the liver is `median` Hounsfield units.
+    ///
+    /// Where intensities are relative to the liver, its window is moved instead of all intensities.
+    pub fn for_liver(&self, median: f32) -> Self {
+        let shift = self.liver_hu.map_or(0.0, |hu| median - hu);
+        Self { window: Window(self.window.0.map(|end| end + shift)), ..self.clone() }
     }
 
     /// Distance of neighbouring windows' starts, `[d, h, w]`; at least 1.

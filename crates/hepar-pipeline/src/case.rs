@@ -10,6 +10,7 @@ use hepar_volume::{Reorientation, Volume, VoxelBox};
 
 use crate::error::{PipelineError, check_same_grid};
 use crate::findings::{Findings, LastStage, findings_of};
+use crate::intensity::Median;
 use crate::liver::segment_liver;
 use crate::localize::localize;
 use crate::object::{Found, ObjectMask};
@@ -150,12 +151,13 @@ impl Pipeline {
     ) -> Result<Found, PipelineError> {
         let margin = self.liver.0.margin;
         let mut localizer = run(StageName::Localizer, &mut self.localizer);
-        let Some(region) = timed(seconds, StageName::Localizer, || localize(&mut localizer, scan, margin, watch))?
+        let Some(located) = timed(seconds, StageName::Localizer, || localize(&mut localizer, scan, margin, watch))?
         else {
             return Ok(NOTHING);
         };
-        let mut liver = run(StageName::Liver, &mut self.liver);
-        timed(seconds, StageName::Liver, || segment_liver(&mut liver, scan, &region, keep, watch))
+        let stage = self.liver.0.for_liver(located.median_hu);
+        let mut liver = StageRun { name: StageName::Liver, stage: &stage, network: self.liver.1.as_mut() };
+        timed(seconds, StageName::Liver, || segment_liver(&mut liver, scan, &located.region, keep, watch))
     }
 
     fn find_tumour(
@@ -166,7 +168,12 @@ impl Pipeline {
         seconds: &mut Vec<(StageName, f64)>,
     ) -> Result<Found, PipelineError> {
         let margin = self.tumour.0.margin;
-        let mut tumour = run(StageName::Tumour, &mut self.tumour);
+        let mut median = Median::default();
+        let hu = scan.data();
+        liver.voxels().for_each(|voxel| median.add(hu[voxel]));
+        // A liver has voxels.
+        let stage = self.tumour.0.for_liver(median.value().unwrap_or_default());
+        let mut tumour = StageRun { name: StageName::Tumour, stage: &stage, network: self.tumour.1.as_mut() };
         timed(seconds, StageName::Tumour, || segment_tumour(&mut tumour, scan, liver, margin, watch))
     }
 }

@@ -250,6 +250,7 @@ mod tests {
             least_volume_ml: 0.0,
             margin: BoxMargin { in_plane_voxels: 0, through_plane_mm: 0.0 },
             mirror: false,
+            liver_hu: None,
         }
     }
 

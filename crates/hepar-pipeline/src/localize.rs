@@ -6,11 +6,21 @@ use ndarray::{Array3, Axis, Zip};
 
 use crate::error::PipelineError;
 use crate::frame::Frame;
+use crate::intensity::Median;
 use crate::object::grown;
 use crate::probabilities::StageRun;
 use crate::watch::Watch;
 
-/// The part of a `scan` in canonical orientation, in Hounsfield units, that stage 2 is to look at.
+/// Where the liver is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located {
+    /// The part of the scan that stage 2 is to look at.
+    pub region: VoxelBox,
+    /// Median of the liver, as roughly as it is known, in Hounsfield units.
+    pub median_hu: f32,
+}
+
+/// Where the liver of a `scan` in canonical orientation, in Hounsfield units, is.
 ///
 /// On the stage's grid over the whole scan, the largest 26-connected component of what passes the threshold is the
 /// liver; its box, taken back to the scan's voxels by its outer faces, is grown by `margin` (that of the liver
@@ -23,7 +33,7 @@ pub fn localize(
     scan: &Volume<i16>,
     margin: BoxMargin,
     watch: &dyn Watch,
-) -> Result<Option<VoxelBox>, PipelineError> {
+) -> Result<Option<Located>, PipelineError> {
     let stage = run.stage;
     let frame = Frame::new(stage, scan.geometry(), &VoxelBox::whole(scan.geometry()));
     let mut mask = Array3::from_elem(frame.shape(), false);
@@ -38,6 +48,16 @@ pub fn localize(
     if volume_ml < stage.least_volume_ml {
         return Ok(None);
     }
-    let bounds = VoxelBox::around(liver.view(), |&inside| inside);
-    Ok(bounds.map(|bounds| grown(&frame.to_scan(&bounds), margin, scan.geometry())))
+    let Some(bounds) = VoxelBox::around(liver.view(), |&inside| inside) else { return Ok(None) };
+    let mut medians = Median::default();
+    for k in bounds.start()[0]..bounds.end()[0] {
+        let (slice, inside) = (frame.slice(scan, k), liver.index_axis(Axis(0), k));
+        Zip::from(&slice).and(inside).for_each(|&hu, &inside| {
+            if inside {
+                medians.add(hu.round() as i16);
+            }
+        });
+    }
+    let region = grown(&frame.to_scan(&bounds), margin, scan.geometry());
+    Ok(medians.value().map(|median_hu| Located { region, median_hu }))
 }

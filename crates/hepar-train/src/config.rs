@@ -332,6 +332,7 @@ impl TrainConfig {
             least_volume_ml: self.least_volume_ml,
             margin: self.margin,
             mirror: false,
+            liver_hu: None,
         }
     }
 

@@ -308,6 +308,23 @@ fn probabilities_and_confidences_are_those_of_the_network_in_any_stored_order() 
 }
 
 #[test]
+fn a_stage_that_is_relative_to_the_liver_finds_the_same_in_a_brighter_scan() {
+    let (scan, truth) = phantom();
+    let brighter = scan.map(|&hu| hu + 40);
+    let plain = || [localizer(), liver(), tumour()];
+    let relative = || plain().map(|stage| Stage { liver_hu: Some(f32::from(LIVER)), ..stage });
+    let labels = |stages: [Stage; 3], scan: &Volume<i16>| {
+        pipeline_of(stages, pointwise).segment(scan, &ALL, &Unwatched).unwrap().labels
+    };
+    assert_eq!(labels(relative(), &scan), truth);
+    assert_eq!(labels(relative(), &brighter), truth);
+    assert_ne!(labels(plain(), &brighter), truth, "what is brighter passes as a tumour");
+    let given = Request { liver: Some(&truth), ..ALL };
+    let found = pipeline_of(relative(), pointwise).segment(&brighter, &given, &Unwatched).unwrap();
+    assert_eq!(found.labels, truth);
+}
+
+#[test]
 fn what_was_not_looked_for_has_no_probability_and_what_is_nowhere_has_0() {
     let (scan, truth) = phantom();
     let request = Request { last: LastStage::Liver, liver: None, probabilities: true };

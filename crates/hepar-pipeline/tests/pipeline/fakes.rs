@@ -101,6 +101,7 @@ pub fn localizer() -> Stage {
         least_volume_ml: 0.0,
         margin: BoxMargin { in_plane_voxels: 3, through_plane_mm: 6.0 },
         mirror: false,
+        liver_hu: None,
     }
 }
 

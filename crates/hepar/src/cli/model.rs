@@ -197,6 +197,12 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
     let sides = |values: &[usize]| values.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ");
     // A bundle that is open has valid stages.
     let parameters = stage.config().map(|config| config.parameter_count()).unwrap_or_default();
+    let [low, high] = stage.window.0;
+    let window = match stage.liver_hu {
+        Some(hu) => format!("{low} to {high} HU, once the liver's median is {hu} HU"),
+        None => format!("{low} to {high} HU"),
+    };
+    let mirror = if stage.mirror { ", and mirrored" } else { "" };
     vec![
         (
             "network",
@@ -206,7 +212,7 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
             },
         ),
         ("widths", format!("{:?}, {parameters} parameters", stage.widths)),
-        ("window", format!("{} to {} HU", stage.window.0[0], stage.window.0[1])),
+        ("window", window),
         (
             "grid",
             match stage.grid {
@@ -215,7 +221,7 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
                 Grid::Spacing { mm } => format!("{} mm (k × j × i)", numbers(&mm)),
             },
         ),
-        ("patch", format!("{} voxels, overlap {:?}", sides(&stage.patch), stage.overlap)),
+        ("patch", format!("{} voxels, overlap {:?}{mirror}", sides(&stage.patch), stage.overlap)),
         ("threshold", format!("{}, at least {} ml", stage.threshold, stage.least_volume_ml)),
         (
             "margin",

@@ -108,5 +108,6 @@ fn stage(name: StageName, network: Dimensions, weights: String, bytes: &[u8]) ->
         least_volume_ml: if fine { 0.0 } else { 200.0 },
         margin: BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 },
         mirror: false,
+        liver_hu: None,
     }
 }
