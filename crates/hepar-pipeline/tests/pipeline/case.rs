@@ -310,7 +310,7 @@ fn probabilities_and_confidences_are_those_of_the_network_in_any_stored_order() 
 #[test]
 fn a_stage_that_is_relative_to_the_liver_finds_the_same_in_a_brighter_scan() {
     let (scan, truth) = phantom();
-    let brighter = scan.map(|&hu| hu + 40);
+    let brighter = scan.map(|&hu| hu + 70);
     let plain = || [localizer(), liver(), tumour()];
     let relative = || plain().map(|stage| Stage { liver_hu: Some(f32::from(LIVER)), ..stage });
     let labels = |stages: [Stage; 3], scan: &Volume<i16>| {

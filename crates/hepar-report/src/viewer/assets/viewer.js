@@ -64,6 +64,25 @@
     return volume;
   };
 
+  // NiiVue follows a finger that moves; a tap becomes the click that it stands for.
+  const passTapsOn = (canvas) => {
+    let begin = null;
+    canvas.addEventListener("touchstart", (event) => {
+      const [{ clientX, clientY }] = event.touches;
+      begin = event.touches.length === 1 ? { clientX, clientY, time: event.timeStamp } : null;
+    }, { passive: true });
+    canvas.addEventListener("touchend", (event) => {
+      const [{ clientX, clientY }] = event.changedTouches;
+      const isTap = begin && event.timeStamp - begin.time < 500 &&
+        Math.hypot(clientX - begin.clientX, clientY - begin.clientY) < 10;
+      begin = null;
+      if (!isTap) return;
+      for (const kind of ["mousedown", "mouseup"]) {
+        canvas.dispatchEvent(new MouseEvent(kind, { clientX, clientY, button: 0, bubbles: true, cancelable: true }));
+      }
+    });
+  };
+
   const openPlanes = async (scene) => {
     const planes = new niivue.Niivue({
       isRadiologicalConvention: true,
@@ -85,7 +104,9 @@
       loadingText: "",
     });
     planes.setSliceType(niivue.SLICE_TYPE.MULTIPLANAR);
-    await planes.attachToCanvas(document.getElementById("viewer-planes"), false);
+    const canvas = document.getElementById("viewer-planes");
+    await planes.attachToCanvas(canvas, false);
+    passTapsOn(canvas);
     const labels = await bytes(scene.labels);
     planes.addVolume(await image(scene, "ct", await bytes(scene.ct), scene.scaling));
     planes.addVolume(await overlay(scene, "labels", labels, 0.35));
