@@ -10,7 +10,6 @@ use hepar_volume::{Reorientation, Volume, VoxelBox};
 
 use crate::error::{PipelineError, check_same_grid};
 use crate::findings::{Findings, LastStage, findings_of};
-use crate::intensity::Median;
 use crate::liver::segment_liver;
 use crate::localize::localize;
 use crate::object::{Found, ObjectMask};
@@ -168,11 +167,7 @@ impl Pipeline {
         seconds: &mut Vec<(StageName, f64)>,
     ) -> Result<Found, PipelineError> {
         let margin = self.tumour.0.margin;
-        let mut median = Median::default();
-        let hu = scan.data();
-        liver.voxels().for_each(|voxel| median.add(hu[voxel]));
-        // A liver has voxels.
-        let stage = self.tumour.0.for_liver(median.value().unwrap_or_default());
+        let stage = self.tumour.0.for_liver(liver.median_hu(scan));
         let mut tumour = StageRun { name: StageName::Tumour, stage: &stage, network: self.tumour.1.as_mut() };
         timed(seconds, StageName::Tumour, || segment_tumour(&mut tumour, scan, liver, margin, watch))
     }

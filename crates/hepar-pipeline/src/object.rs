@@ -1,8 +1,9 @@
 use hepar_model::stage::BoxMargin;
-use hepar_volume::{Geometry, Margin, Reach, VoxelBox};
+use hepar_volume::{Geometry, Margin, Reach, Volume, VoxelBox};
 use ndarray::{Array3, ArrayView3};
 
 use crate::cut::cut;
+use crate::intensity::Median;
 use crate::probability_map::ProbabilityMap;
 
 /// An object in a scan in canonical orientation: the voxels of its tight box, and which of them belong to it.
@@ -35,6 +36,15 @@ impl ObjectMask {
     /// Volume in millilitres on the scan's grid.
     pub fn volume_ml(&self, geometry: &Geometry) -> f64 {
         self.voxels().count() as f64 * geometry.voxel_volume() / 1000.0
+    }
+
+    /// The lower median of the object in the `scan` that it was found in, in Hounsfield units.
+    pub(crate) fn median_hu(&self, scan: &Volume<i16>) -> f32 {
+        let mut median = Median::default();
+        let hu = scan.data();
+        self.voxels().for_each(|voxel| median.add(hu[voxel]));
+        // An object has voxels.
+        median.value().unwrap_or_default()
     }
 
     /// Whether a voxel of the object lies in `part`.

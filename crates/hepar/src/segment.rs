@@ -88,7 +88,7 @@ impl Segmenter {
         Ok(Self { pipeline, model: ModelIdentity::of(bundle), engine: engine.name() })
     }
 
-    /// Looks for tumours in mirrored windows too from now on: four times the work, steadier probabilities.
+    /// Looks for tumours in mirrored windows too from now on: four times the work.
     pub fn mirror_tumours(&mut self) {
         self.pipeline.mirror_tumours();
         self.engine += ", tumours in mirrored windows too";

@@ -42,9 +42,8 @@ pub fn write_training_page(run: &Path, config: &TrainConfig, summary: &Summary) 
         rows: log.lines().filter_map(row).collect(),
         configuration,
     });
-    let path = run.join(TRAINING_PAGE_FILE);
-    check_replaceable(&path, true, is_own_page)?;
-    Ok(write_file(&path, page.as_bytes())?)
+    check_training_page(run)?;
+    Ok(write_file(&run.join(TRAINING_PAGE_FILE), page.as_bytes())?)
 }
 
 /// The text of a file; `None` when there is no file.

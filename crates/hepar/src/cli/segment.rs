@@ -58,7 +58,7 @@ pub struct Arguments {
     /// What to write [default: labels; labels,seg for DICOM]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT,…")]
     write: Option<Vec<Write>>,
-    /// Look for tumours in every window and its three mirror images: four times the work, steadier probabilities
+    /// Look for tumours in every window and its three mirror images: four times the work
     #[arg(long)]
     mirror: bool,
     /// Store the DICOM segmentation as a label map, which not every program reads yet
