@@ -106,10 +106,12 @@ impl RaUnet {
             return Ok(());
         }
         self.normalisations.iter().for_each(Normalisation::forget);
+        // Shares the statistics. Nothing is kept for gradients that nobody will ask for.
+        let without_gradients = self.clone().no_grad();
         let mut count = 0;
         for batch in batches {
             // What it answers does not matter.
-            self.forward(batch?);
+            without_gradients.forward(batch?);
             count += 1;
         }
         self.normalisations.iter().for_each(|layer| layer.settle(count));

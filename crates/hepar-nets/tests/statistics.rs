@@ -68,3 +68,21 @@ fn recalibrated_statistics_are_means_over_the_batches_whatever_there_was_before(
 fn without_a_batch_statistics_stay_as_they_are() {
     assert_eq!(recalibrated(&generated(config()), &[]), generated(config()));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn recalibration_needs_no_more_memory_for_more_batches() {
+    let peak_kib = || -> u64 {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let weights = generated(config());
+    let few = vec!["a"; 3];
+    recalibrated(&weights, &few);
+    let after_few = peak_kib();
+    // Each batch's layers would take some ten megabytes.
+    recalibrated(&weights, &few.repeat(10));
+    let grown = peak_kib() - after_few;
+    assert!(grown < 60 << 10, "{grown} KiB more");
+}
