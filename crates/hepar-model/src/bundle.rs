@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::stage::{Stage, StageError, StageName};
+use crate::stage::{Stage, StageError, StageName, WeightsFile};
 use crate::weights::{Weights, WeightsError};
 
 /// Name of the card in a bundle's folder.
@@ -70,7 +70,7 @@ pub struct Score {
 #[derive(Debug, Clone)]
 pub struct Bundle {
     card: Card,
-    files: BTreeMap<StageName, Vec<u8>>,
+    files: BTreeMap<StageName, Vec<Vec<u8>>>,
 }
 
 /// Why a model could not be opened.
@@ -179,16 +179,8 @@ impl Bundle {
         for name in StageName::ALL {
             let stage = card.stage(name);
             stage.config().map_err(|source| BundleErrorKind::Stage { stage: name, source })?;
-            if Path::new(&stage.weights).file_name() != Some(stage.weights.as_ref()) {
-                return Err(BundleErrorKind::FileName(stage.weights.clone()));
-            }
-            let bytes = read(&stage.weights)?;
-            let found = sha256(&bytes);
-            if !found.eq_ignore_ascii_case(&stage.sha256) {
-                let (file, expected) = (stage.weights.clone(), stage.sha256.clone());
-                return Err(BundleErrorKind::Hash { file, found, expected });
-            }
-            files.insert(name, bytes);
+            let checked = stage.files().into_iter().map(|file| checked(file, &read));
+            files.insert(name, checked.collect::<Result<_, _>>()?);
         }
         Ok(Self { card, files })
     }
@@ -198,29 +190,43 @@ impl Bundle {
         &self.card
     }
 
-    /// Decodes the weights of a stage.
+    /// Decodes the weights of a stage: of its own network, then of those of its ensemble.
     ///
     /// # Errors
     /// When they do not fit the stage's network.
-    pub fn weights(&self, stage: StageName) -> Result<Weights, BundleError> {
+    pub fn weights(&self, stage: StageName) -> Result<Vec<Weights>, BundleError> {
         let decode = || {
             let config = self.card.stage(stage).config().map_err(|source| BundleErrorKind::Stage { stage, source })?;
-            Weights::from_safetensors(config, &self.files[&stage])
-                .map_err(|source| BundleErrorKind::Weights { stage, source })
+            let decoded = self.files[&stage].iter().map(|bytes| Weights::from_safetensors(config, bytes));
+            decoded.collect::<Result<_, _>>().map_err(|source| BundleErrorKind::Weights { stage, source })
         };
         decode().map_err(|kind| BundleError { origin: self.card.name.clone(), kind })
     }
 
-    /// The bytes of the file that holds a stage's weights.
-    pub fn weights_file(&self, stage: StageName) -> &[u8] {
+    /// The bytes of the files that hold a stage's weights, in the order of [`Stage::files`].
+    pub fn weights_files(&self, stage: StageName) -> &[Vec<u8>] {
         &self.files[&stage]
     }
 
-    /// SHA-256 over the hashes of the three weights files: one number for "the same model".
+    /// SHA-256 over the hashes of all weights files: one number for "the same model".
     pub fn hash(&self) -> String {
-        let hashes: String = StageName::ALL.iter().map(|&s| self.card.stage(s).sha256.to_lowercase()).collect();
+        let files = StageName::ALL.iter().flat_map(|&stage| self.card.stage(stage).files());
+        let hashes: String = files.map(|file| file.sha256.to_lowercase()).collect();
         sha256(hashes.as_bytes())
     }
+}
+
+/// The bytes of a file of weights, if they are those that the card was written for.
+fn checked(
+    WeightsFile { weights: file, sha256: expected }: WeightsFile,
+    read: impl Fn(&str) -> Result<Vec<u8>, BundleErrorKind>,
+) -> Result<Vec<u8>, BundleErrorKind> {
+    if Path::new(&file).file_name() != Some(file.as_ref()) {
+        return Err(BundleErrorKind::FileName(file));
+    }
+    let bytes = read(&file)?;
+    let found = sha256(&bytes);
+    if found.eq_ignore_ascii_case(&expected) { Ok(bytes) } else { Err(BundleErrorKind::Hash { file, found, expected }) }
 }
 
 impl Card {
@@ -262,6 +268,7 @@ mod tests {
             margin: BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 },
             mirror: false,
             liver_hu: None,
+            ensemble: Vec::new(),
         }
     }
 
@@ -306,6 +313,21 @@ mod tests {
         assert_eq!(bundle.card(), &card());
         assert!(bundle.weights(StageName::Tumour).is_ok());
         assert_eq!(bundle.hash().len(), 64);
+    }
+
+    #[test]
+    fn the_files_of_an_ensemble_are_read_and_checked_like_the_first() {
+        let mut card = card();
+        let member = card.liver.files().remove(0);
+        card.liver.ensemble = vec![member.clone()];
+        let folder = tempfile::tempdir().unwrap();
+        write(&card, folder.path());
+        let bundle = Bundle::open(folder.path()).unwrap();
+        assert_eq!([StageName::Liver, StageName::Tumour].map(|s| bundle.weights(s).unwrap().len()), [2, 1]);
+        card.liver.ensemble = vec![WeightsFile { sha256: "0".repeat(64), ..member.clone() }];
+        assert!(error_of(&card).contains("SHA-256"));
+        card.liver.ensemble = vec![WeightsFile { weights: "../x".into(), ..member }];
+        assert!(error_of(&card).contains("plain file name"));
     }
 
     #[test]

@@ -95,7 +95,17 @@ pub struct BoxMargin {
     pub through_plane_mm: f64,
 }
 
-/// One network and everything that must be known to use it.
+/// A file of weights beside `model.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightsFile {
+    /// Its name.
+    pub weights: String,
+    /// Its SHA-256, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// One network, or several of one kind, and everything that must be known to use it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
@@ -122,6 +132,10 @@ pub struct Stage {
     /// How the liver's box is grown before this stage looks at it; the localizer looks at whole slices.
     #[serde(default)]
     pub margin: BoxMargin,
+    /// More networks of the same kind, e.g. those of the other folds of a cross-validation: a probability is the mean of
+    /// what all of them say, and they take as many times as long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ensemble: Vec<WeightsFile>,
     /// Whether each probability is the mean over a window and its three mirror images in plane: four times the work, and
     /// right only for networks that were trained on mirrored samples.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -176,6 +190,12 @@ impl Stage {
     pub fn for_liver(&self, median: f32) -> Self {
         let shift = self.liver_hu.map_or(0.0, |hu| median - hu);
         Self { window: Window(self.window.0.map(|end| end + shift)), ..self.clone() }
+    }
+
+    /// The files of its networks: its own, and those of its ensemble.
+    pub fn files(&self) -> Vec<WeightsFile> {
+        let own = WeightsFile { weights: self.weights.clone(), sha256: self.sha256.clone() };
+        std::iter::once(own).chain(self.ensemble.iter().cloned()).collect()
     }
 
     /// Distance of neighbouring windows' starts, `[d, h, w]`; at least 1.

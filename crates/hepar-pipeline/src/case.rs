@@ -71,7 +71,7 @@ impl Pipeline {
     pub fn load(bundle: &Bundle, engine: &dyn Engine) -> Result<Self, PipelineError> {
         let load = |stage: StageName| {
             let weights = bundle.weights(stage).map_err(|source| PipelineError::Model { stage, source })?;
-            let network = engine.load(&weights).map_err(|source| PipelineError::Engine { stage, source })?;
+            let network = engine.load_all(&weights).map_err(|source| PipelineError::Engine { stage, source })?;
             Ok((bundle.card().stage(stage).clone(), network))
         };
         Ok(Self::new(load(StageName::Localizer)?, load(StageName::Liver)?, load(StageName::Tumour)?))

@@ -34,7 +34,7 @@ impl Intensity {
 
 /// Finds the median of Hounsfield units.
 #[derive(Debug, Clone)]
-pub(crate) struct Median {
+pub struct Median {
     /// How often each number occurs, from the least on.
     counts: Vec<u32>,
     total: u64,

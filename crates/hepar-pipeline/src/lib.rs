@@ -34,6 +34,7 @@ pub mod windows;
 pub use case::{Pipeline, Probabilities, Request, Segmentation};
 pub use error::{GridMismatch, PipelineError, check_same_grid};
 pub use findings::{Caution, Findings, LastStage, Outcome, Side, describe};
+pub use intensity::Median;
 pub use lesions::{Lesion, find_lesions};
 pub use object::{Found, ObjectMask, grown};
 pub use probabilities::{Skip, StageRun};

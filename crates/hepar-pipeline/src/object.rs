@@ -39,7 +39,7 @@ impl ObjectMask {
     }
 
     /// The lower median of the object in the `scan` that it was found in, in Hounsfield units.
-    pub(crate) fn median_hu(&self, scan: &Volume<i16>) -> f32 {
+    pub fn median_hu(&self, scan: &Volume<i16>) -> f32 {
         let mut median = Median::default();
         let hu = scan.data();
         self.voxels().for_each(|voxel| median.add(hu[voxel]));

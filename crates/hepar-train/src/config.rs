@@ -21,6 +21,10 @@ pub struct TrainConfig {
     pub widths: [usize; 6],
     /// Hounsfield units that the network sees.
     pub window: Window,
+    /// Hounsfield units that the liver's median has once all intensities of a scan were shifted, in training, validation
+    /// and the exported stage; none: intensities are as they are, the article's, and the localizer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liver_hu: Option<f32>,
     /// Voxels of one sample, `[d, h, w]`; multiples of 32 (d = 1 for the localizer).
     pub patch: [usize; 3],
     /// Samples that go through the network together.
@@ -332,8 +336,14 @@ impl TrainConfig {
             least_volume_ml: self.least_volume_ml,
             margin: self.margin,
             mirror: false,
-            liver_hu: None,
+            liver_hu: self.liver_hu,
+            ensemble: Vec::new(),
         }
+    }
+
+    /// Hounsfield units that the network sees of a scan in which the median of the liver is `median`.
+    pub fn window_for(&self, median: f32) -> Window {
+        self.stage_table("", "").for_liver(median).window
     }
 
     /// Whether a label belongs to what this stage looks for.
@@ -376,6 +386,9 @@ impl TrainConfig {
             }
             Grid::Native | Grid::Spacing { .. } if planar => {
                 Some("the localizer looks at slices that are resized in plane: grid.kind = \"resized-in-plane\"".into())
+            }
+            _ if planar && self.liver_hu.is_some() => {
+                Some("liver_hu has no meaning for the localizer, which comes before the liver is known".into())
             }
             _ if self.stage != StageName::Tumour && self.outside_liver != 1.0 => {
                 Some(format!("outside_liver = {} has no meaning for the {} stage", self.outside_liver, self.stage))

@@ -68,6 +68,7 @@ impl TrainConfig {
             stage,
             widths: [8, 8, 16, 32, 64, 128],
             window: WINDOW,
+            liver_hu: None,
             patch: [64, 96, 96],
             batch: 2,
             steps: 4000,

@@ -156,12 +156,13 @@ impl<'a> Sampler<'a> {
         let (config, augmentation) = (self.config, &self.config.augmentation);
         let placement = Placement::draw(rng, augmentation, centre, case.spacing);
         let intensity = Intensity::draw(rng, augmentation);
-        let low = config.window.0[0];
+        let window = case.liver.as_ref().map_or(config.window, |liver| config.window_for(liver.median_hu));
+        let low = window.0[0];
         let mut taken = extract(hu, labels, &placement, config.patch, low);
         if rng.random::<f64>() < augmentation.lesions {
             paint_lesions(rng, &mut taken, case.spacing);
         }
-        let mut input = intensity.apply(taken.hu, config.window, rng);
+        let mut input = intensity.apply(taken.hu, window, rng);
         // Beyond the case is what inference pads with, whatever was done to the brightness.
         input.zip_mut_with(&taken.inside, |value, inside| {
             if !inside {
@@ -302,6 +303,21 @@ mod tests {
         assert_eq!(sampler.sample(7), seventh);
         assert_ne!(sampler.sample(8).input, seventh.input);
         assert_ne!(Sampler::new(&other, &material).unwrap().sample(7).input, seventh.input);
+    }
+
+    #[test]
+    fn relative_to_the_liver_a_brighter_scan_gives_the_same_sample() {
+        let dark = material("a");
+        let brighter = Prepared { hu: &dark.hu + 40, ..dark.clone() };
+        let facts = dark.liver.clone().map(|liver| LiverFacts { median_hu: liver.median_hu + 40.0, ..liver });
+        let [dark, bright] = [dark, Prepared { liver: facts, ..brighter }]
+            .map(|case| Material { real: vec![case], phantoms: Vec::new() });
+        let fixed = TrainConfig { augmentation: Augmentation::NONE, ..config(StageName::Tumour) };
+        let relative = TrainConfig { liver_hu: Some(80.0), ..fixed.clone() };
+        let sample = |config, material| Sampler::new(config, material).unwrap().sample(3);
+        assert_eq!(sample(&relative, &dark), sample(&relative, &bright));
+        assert_ne!(sample(&fixed, &dark), sample(&fixed, &bright));
+        assert_eq!(relative.stage_table("", "").liver_hu, Some(80.0));
     }
 
     #[test]

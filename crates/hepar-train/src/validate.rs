@@ -80,8 +80,7 @@ impl HeldOut {
         match self {
             Self::Scans(cases) => {
                 for (scan, labels) in cases {
-                    let mut run = StageRun { name: config.stage, stage: &stage, network };
-                    let found = segment(&mut run, scan, labels, config, watch)?;
+                    let found = segment(network, scan, labels, config, watch)?;
                     overlaps.push(scan_overlap(found.as_ref(), labels, |label| config.is_target(label))?);
                 }
             }
@@ -108,13 +107,15 @@ fn around_liver(image: &Path, labels_path: &Path) -> Result<(Volume<i16>, Volume
 
 /// What the stage finds, given what the stage before it should have found.
 fn segment(
-    run: &mut StageRun<'_>,
+    network: &mut dyn Network,
     scan: &Volume<i16>,
     labels: &Volume<u8>,
     config: &TrainConfig,
     watch: &dyn Watch,
 ) -> Result<Option<ObjectMask>, PipelineError> {
     let Some(liver) = ObjectMask::new([0; 3], labels.map(|&label| label >= 1).data()) else { return Ok(None) };
+    let stage = config.stage_table("", "").for_liver(liver.median_hu(scan));
+    let run = &mut StageRun { name: config.stage, stage: &stage, network };
     if config.stage == StageName::Tumour {
         return Ok(segment_tumour(run, scan, &liver, config.margin, watch)?.object);
     }

@@ -1,9 +1,9 @@
-//! A model's folder from three training runs.
+//! A model's folder from training runs.
 
 use std::path::{Path, PathBuf};
 
 use hepar_model::bundle::{Bundle, CARD_FILE, Card, SCHEMA, Score, Training};
-use hepar_model::stage::StageName;
+use hepar_model::stage::{Stage, StageName, WeightsFile};
 use hepar_train::{ExportedStage, export_stage};
 use serde::Deserialize;
 
@@ -11,15 +11,15 @@ use crate::embedded::ModelError;
 use crate::error::{Error, ErrorKind};
 use crate::output::{plan_new_file, write_file};
 
-/// Folders of the three training runs.
+/// Folders of the training runs of each stage: one, or several whose networks become an ensemble.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Runs {
     /// Of the localizer.
-    pub localizer: PathBuf,
+    pub localizer: Vec<PathBuf>,
     /// Of the liver stage.
-    pub liver: PathBuf,
+    pub liver: Vec<PathBuf>,
     /// Of the tumour stage.
-    pub tumour: PathBuf,
+    pub tumour: Vec<PathBuf>,
 }
 
 /// What a person writes of a model: its card without the stages.
@@ -41,22 +41,18 @@ pub struct Description {
     pub scores: Vec<Score>,
 }
 
-/// Puts the networks of three `runs` and a `description` together in `folder`, and opens the model.
+/// Puts the networks of `runs` and a `description` together in `folder`, and opens the model.
 ///
 /// Files that are there already are not overwritten.
 ///
 /// # Errors
 /// When a run has no network yet, or a file cannot be written.
 pub fn assemble(runs: &Runs, description: Description, folder: &Path) -> Result<Bundle, Error> {
-    let stages = [
-        export(StageName::Localizer, &runs.localizer)?,
-        export(StageName::Liver, &runs.liver)?,
-        export(StageName::Tumour, &runs.tumour)?,
-    ];
-    let card = description.card(&stages);
+    let [localizer, liver, tumour] = StageName::ALL.map(|stage| StageFiles::of_runs(stage, runs.of(stage)));
+    let stages = [localizer?, liver?, tumour?];
+    let card = description.card(stages.each_ref().map(|files| files.stage.clone()));
     let card = toml::to_string(&card).map_err(|error| card_error(&folder.join(CARD_FILE), &error))?;
-    let weights: Vec<(&str, &[u8])> = stages.iter().map(|s| (s.stage.weights.as_str(), s.bytes.as_slice())).collect();
-    write_bundle(&card, &weights, folder)
+    write_bundle(&card, &stages, folder)
 }
 
 /// Whether the model in `folder` has the weights of the `runs`; not when there is none that can be opened.
@@ -65,20 +61,74 @@ pub fn assemble(runs: &Runs, description: Description, folder: &Path) -> Result<
 /// When a run has no network yet.
 pub fn is_model_of(runs: &Runs, folder: &Path) -> Result<bool, Error> {
     let Ok(bundle) = Bundle::open(folder) else { return Ok(false) };
-    let stages =
-        [(StageName::Localizer, &runs.localizer), (StageName::Liver, &runs.liver), (StageName::Tumour, &runs.tumour)];
-    for (stage, run) in stages {
-        if export(stage, run)?.stage.sha256 != bundle.card().stage(stage).sha256 {
+    for stage in StageName::ALL {
+        if StageFiles::of_runs(stage, runs.of(stage))?.stage.files() != bundle.card().stage(stage).files() {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
+/// A stage, and the bytes of its weights in the order of [`Stage::files`].
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StageFiles {
+    pub stage: Stage,
+    pub bytes: Vec<Vec<u8>>,
+}
+
+impl StageFiles {
+    /// A stage with the names that its files have in a model of its own: `STAGE.safetensors`, `STAGE-2.safetensors` …
+    pub fn named(name: StageName, stage: Stage, bytes: Vec<Vec<u8>>) -> Self {
+        let member = |(index, member): (usize, WeightsFile)| WeightsFile {
+            weights: format!("{name}-{}.safetensors", index + 2),
+            ..member
+        };
+        let ensemble = stage.ensemble.clone().into_iter().enumerate().map(member).collect();
+        Self { stage: Stage { weights: format!("{name}.safetensors"), ensemble, ..stage }, bytes }
+    }
+
+    /// The stage that `runs` have trained, an ensemble where there are several.
+    fn of_runs(name: StageName, runs: &[PathBuf]) -> Result<Self, Error> {
+        let mut stages = Vec::new();
+        let mut bytes = Vec::new();
+        for run in runs {
+            let exported = export(name, run)?;
+            stages.push(exported.stage);
+            bytes.push(exported.bytes);
+        }
+        let mut members = stages.into_iter().zip(runs);
+        let Some((mut stage, _)) = members.next() else {
+            return Err(ErrorKind::NoRun(name).into());
+        };
+        for (other, run) in members {
+            let member = WeightsFile { weights: other.weights, sha256: other.sha256 };
+            let other = Stage { weights: stage.weights.clone(), sha256: stage.sha256.clone(), ..other };
+            if other != (Stage { ensemble: Vec::new(), ..stage.clone() }) {
+                return Err(ErrorKind::OtherSettings { stage: name, run: run.clone(), first: runs[0].clone() }.into());
+            }
+            stage.ensemble.push(member);
+        }
+        Ok(Self::named(name, stage, bytes))
+    }
+}
+
+impl Runs {
+    fn of(&self, stage: StageName) -> &[PathBuf] {
+        match stage {
+            StageName::Localizer => &self.localizer,
+            StageName::Liver => &self.liver,
+            StageName::Tumour => &self.tumour,
+        }
+    }
+}
+
 /// Writes a model's folder, its card last, and opens it; `card` is the text of `model.toml`.
-pub(crate) fn write_bundle(card: &str, weights: &[(&str, &[u8])], folder: &Path) -> Result<Bundle, Error> {
+pub(crate) fn write_bundle(card: &str, stages: &[StageFiles; 3], folder: &Path) -> Result<Bundle, Error> {
+    let names: Vec<String> = stages.iter().flat_map(|s| s.stage.files()).map(|file| file.weights).collect();
+    let bytes = stages.iter().flat_map(|s| &s.bytes).map(Vec::as_slice);
+    let weights: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(bytes).collect();
     // What does not fit fails here, before anything is written.
-    Bundle::from_memory(card, weights).map_err(ModelError::from)?;
+    Bundle::from_memory(card, &weights).map_err(ModelError::from)?;
     let files = || weights.iter().copied().chain([(CARD_FILE, card.as_bytes())]);
     files().try_for_each(|(name, _)| plan_new_file(&folder.join(name)))?;
     files().try_for_each(|(name, bytes)| write_file(&folder.join(name), bytes))?;
@@ -115,7 +165,7 @@ impl Description {
         }
     }
 
-    fn card(self, [localizer, liver, tumour]: &[ExportedStage; 3]) -> Card {
+    fn card(self, [localizer, liver, tumour]: [Stage; 3]) -> Card {
         Card {
             schema: SCHEMA,
             name: self.name,
@@ -124,9 +174,9 @@ impl Description {
             licence: self.licence,
             training: self.training,
             scores: self.scores,
-            localizer: localizer.stage.clone(),
-            liver: liver.stage.clone(),
-            tumour: tumour.stage.clone(),
+            localizer,
+            liver,
+            tumour,
         }
     }
 }

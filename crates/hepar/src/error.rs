@@ -137,6 +137,33 @@ pub enum ErrorKind {
         /// File of the network that the run has trained.
         found: String,
     },
+    /// A stage of a model was to be made of no training run.
+    #[error("make the {0} network: there is no run of it")]
+    NoRun(StageName),
+    /// Networks of different settings cannot answer as one.
+    #[error(
+        "make an ensemble of {} and {}: the runs of the {stage} network differ in more than their weights. Train them \
+         with one configuration",
+        first.display(), run.display()
+    )]
+    OtherSettings {
+        /// The stage.
+        stage: StageName,
+        /// Folder of the run that differs.
+        run: PathBuf,
+        /// Folder of the first run.
+        first: PathBuf,
+    },
+    /// The ensemble of a stage has fewer networks.
+    #[error("export network {number} of the {stage} stage: the model has {count} for it")]
+    NoMember {
+        /// The stage.
+        stage: StageName,
+        /// Number that was asked for, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// The description of a model cannot be used.
     #[error("read {}: {problem}", path.display())]
     Card {
@@ -192,6 +219,7 @@ impl Error {
             Kind::NoGpu(_) => exit::USAGE,
             Kind::NeedsDicom { .. } | Kind::Convert { .. } => exit::USAGE,
             Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } | Kind::Experiment(_) => exit::USAGE,
+            Kind::NoRun(_) | Kind::OtherSettings { .. } | Kind::NoMember { .. } => exit::USAGE,
             Kind::Output(_) => exit::OUTPUT,
             Kind::Network(error) => error.exit_code(),
             Kind::Train { source, .. } => of_training(source),

@@ -7,20 +7,24 @@ use hepar_model::bundle::Bundle;
 use hepar_model::stage::StageName;
 
 use crate::embedded::ModelError;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::output::{plan_new_file, write_file};
 
-/// Writes the network of a stage as an ONNX model to `output`, which must not be there yet.
+/// Writes a network of a stage, number `member` of its ensemble from 0, as an ONNX model to `output`, which must not be
+/// there yet.
 ///
 /// Its metadata say what must be known to use it: the model's name, version, licence and hash, the stage, and as JSON
 /// what `model.toml` says of that stage (window, grid, patch, threshold).
 ///
 /// # Errors
-/// When the weights do not fit, or the file cannot be written.
-pub fn export_onnx(bundle: &Bundle, stage: StageName, output: &Path) -> Result<(), Error> {
+/// When there is no such network, its weights do not fit, or the file cannot be written.
+pub fn export_onnx(bundle: &Bundle, stage: StageName, member: usize, output: &Path) -> Result<(), Error> {
     plan_new_file(output)?;
     let weights = bundle.weights(stage).map_err(ModelError::from)?;
-    Ok(write_file(output, &to_onnx(&weights, &properties(bundle, stage)))?)
+    let Some(network) = weights.get(member) else {
+        return Err(ErrorKind::NoMember { stage, number: member + 1, count: weights.len() }.into());
+    };
+    Ok(write_file(output, &to_onnx(network, &properties(bundle, stage)))?)
 }
 
 fn properties(bundle: &Bundle, stage: StageName) -> [(&'static str, String); 6] {

@@ -9,7 +9,7 @@ use hepar_model::topology::Dimensions;
 use hepar_model::weights::Precision;
 use hepar_train::TrainConfig;
 
-use crate::assemble::write_bundle;
+use crate::assemble::{StageFiles, write_bundle};
 use crate::embedded::open_model;
 use crate::error::{Error, ErrorKind};
 
@@ -71,11 +71,10 @@ pub fn import_keras(files: &KerasFiles, base: Option<&Path>, folder: &Path) -> R
         (None, None) => unreachable!("the {name} has no file, so that there is a base"),
     };
     let stages = [stage(StageName::Localizer)?, stage(StageName::Liver)?, stage(StageName::Tumour)?];
-    let card = files.card(base.as_ref(), stages.each_ref().map(|(stage, _)| stage.clone()));
+    let card = files.card(base.as_ref(), stages.each_ref().map(|files| files.stage.clone()));
     let text = toml::to_string(&card)
         .map_err(|error| ErrorKind::Card { path: folder.join(CARD_FILE), problem: error.to_string() })?;
-    let weights: Vec<(&str, &[u8])> = stages.iter().map(|(s, bytes)| (s.weights.as_str(), bytes.as_slice())).collect();
-    write_bundle(&text, &weights, folder)
+    write_bundle(&text, &stages, folder)
 }
 
 impl KerasFiles {
@@ -119,8 +118,8 @@ impl KerasFiles {
     }
 }
 
-/// The stage whose network is in the file `path`, and the bytes of its weights.
-fn imported(name: StageName, path: &Path) -> Result<(Stage, Vec<u8>), Error> {
+/// The stage whose network is in the file `path`.
+fn imported(name: StageName, path: &Path) -> Result<StageFiles, Error> {
     let bytes = std::fs::read(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
     let keras = |source| ImportError::Keras { path: path.to_owned(), source };
     let weights = read_weights(bytes).map_err(keras)?;
@@ -130,18 +129,13 @@ fn imported(name: StageName, path: &Path) -> Result<(Stage, Vec<u8>), Error> {
         return Err(ImportError::Dimensions { path: path.to_owned(), stage: name, found, needed }.into());
     }
     let bytes = weights.to_safetensors(Precision::Full).map_err(|error| keras(error.into()))?;
-    let stage = settings.stage_table(&file_of(name), &sha256(&bytes));
-    Ok((Stage { widths: weights.config().widths, ..stage }, bytes))
+    let stage = Stage { widths: weights.config().widths, ..settings.stage_table("", &sha256(&bytes)) };
+    Ok(StageFiles::named(name, stage, vec![bytes]))
 }
 
-/// The stage of a model as it is, but for its file's name.
-fn taken(name: StageName, base: &Bundle) -> (Stage, Vec<u8>) {
-    let stage = Stage { weights: file_of(name), ..base.card().stage(name).clone() };
-    (stage, base.weights_file(name).to_vec())
-}
-
-fn file_of(stage: StageName) -> String {
-    format!("{stage}.safetensors")
+/// The stage of a model as it is, but for its files' names.
+fn taken(name: StageName, base: &Bundle) -> StageFiles {
+    StageFiles::named(name, base.card().stage(name).clone(), base.weights_files(name).to_vec())
 }
 
 fn named(dimensions: Dimensions) -> &'static str {

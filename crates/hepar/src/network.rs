@@ -81,7 +81,7 @@ pub fn run_network(
     let array: Array5<f32> = array.into_dimensionality::<Ix5>().map_err(|_| wrong_rank())?;
     let weights = bundle.weights(stage).map_err(ModelError::from)?;
     let failed = |source| NetworkError::Engine { stage, source };
-    let mut network = engine.load(&weights).map_err(failed)?;
+    let mut network = engine.load_all(&weights).map_err(failed)?;
     let probabilities = network.forward(array.view()).map_err(failed)?;
     let probabilities = probabilities.into_shape_with_order(shape).map_err(|_| wrong_rank())?;
     let mut bytes = Cursor::new(Vec::new());
@@ -89,7 +89,8 @@ pub fn run_network(
     Ok(write_file(output, bytes.get_ref())?)
 }
 
-/// Runs the network of a stage `runs` times on values in 0..1, N × 1 × the stage's patch, and says where the time went.
+/// Runs the network of a stage, the first of an ensemble, `runs` times on values in 0..1, N × 1 × the stage's patch, and
+/// says where the time went.
 ///
 /// # Errors
 /// When the weights do not fit.
@@ -101,7 +102,8 @@ pub fn profile_network(
 ) -> Result<Vec<StepProfile>, Error> {
     let weights = bundle.weights(stage).map_err(ModelError::from)?;
     let failed = |source| NetworkError::Engine { stage, source };
-    let mut network = CpuNetwork::new(&weights).map_err(failed)?;
+    // All of an ensemble take the same time.
+    let mut network = CpuNetwork::new(&weights[0]).map_err(failed)?;
     let [d, h, w] = bundle.card().stage(stage).patch;
     // A ramp: what the values are changes no time, but many zeros might.
     let input = Array5::from_shape_fn((batch, 1, d, h, w), |(_, _, k, j, i)| ((k + j + i) % 97) as f32 / 97.0);

@@ -1,4 +1,4 @@
-//! Prepared scans on disk, so that a training that begins again does not read its scans again.
+//! Prepared cases on disk, so that a training that begins again does not make them again.
 
 use std::fs::File;
 use std::io;
@@ -14,16 +14,15 @@ use ndarray_npy::{NpzReader, NpzWriter, ReadNpzError, WriteNpzError};
 
 use super::{LiverFacts, Prepared};
 use crate::config::TrainConfig;
-use crate::dataset::{Case, Source};
-use crate::error::DataError;
+use crate::dataset::{Case, PatientId, Source};
 
-/// Version of what is prepared and how it is stored; it grows when either changes.
-const VERSION: u32 = 1;
+/// Version of what is prepared, phantoms among it, and how it is stored; it grows when either changes.
+const VERSION: u32 = 2;
 
-/// A folder with prepared scans, compressed, each in a file that is named after what it depends on.
+/// A folder with prepared cases, compressed, each in a file that is named after what it depends on.
 ///
-/// Kept are cases of two files, scan and labels, that are trained on. A file that cannot be read is made again. Nothing is
-/// ever removed: the folder may be emptied at any time.
+/// Kept are cases of two files, scan and labels, that are trained on, and phantoms. A file that cannot be read is made
+/// again. Nothing is ever removed: the folder may be emptied at any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     folder: PathBuf,
@@ -39,18 +38,20 @@ impl Cache {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// The prepared scan of a case, from its file, or else made by `make` and put there, if there is room.
+    /// The prepared case of a `name` and a `patient`, from its file, or else made by `make` and put there, if there is
+    /// room; `what` tells what it is made of.
     ///
     /// # Errors
     /// Those of `make`.
-    pub(super) fn get_or_make(
+    pub(super) fn get_or_make<E>(
         &self,
-        case: &Case,
+        what: &str,
+        (name, patient): (&str, &PatientId),
         config: &TrainConfig,
-        make: impl FnOnce() -> Result<Option<Prepared>, DataError>,
-    ) -> Result<Option<Prepared>, DataError> {
-        let Some(path) = self.file(case, config) else { return make() };
-        if let Some(prepared) = read(&path, case, config) {
+        make: impl FnOnce() -> Result<Option<Prepared>, E>,
+    ) -> Result<Option<Prepared>, E> {
+        let path = self.file(what, config);
+        if let Some(prepared) = read(&path, name, patient, config) {
             return Ok(Some(prepared));
         }
         let made = make()?;
@@ -61,15 +62,19 @@ impl Cache {
         Ok(made)
     }
 
-    /// Where the prepared scan of a case is kept; `None` for what is no pair of files.
-    fn file(&self, case: &Case, config: &TrainConfig) -> Option<PathBuf> {
-        let Source::Volume { image, labels } = &case.source else { return None };
-        let (image, labels) = (stamp(image)?, stamp(labels)?);
+    /// Where a case that is made of `what` is kept.
+    fn file(&self, what: &str, config: &TrainConfig) -> PathBuf {
         let TrainConfig { stage, grid, margin, .. } = config;
         let version = env!("CARGO_PKG_VERSION");
-        let text = format!("{version} {VERSION}\n{stage}\n{grid:?}\n{margin:?}\n{image}\n{labels}");
-        Some(self.folder.join(format!("{}.npz", &sha256(text.as_bytes())[..32])))
+        let text = format!("{version} {VERSION}\n{stage}\n{grid:?}\n{margin:?}\n{what}");
+        self.folder.join(format!("{}.npz", &sha256(text.as_bytes())[..32]))
     }
+}
+
+/// What a case is made of: which two files, as they are now; `None` for what is no pair of files.
+pub(super) fn files_of(case: &Case) -> Option<String> {
+    let Source::Volume { image, labels } = &case.source else { return None };
+    Some(format!("{}\n{}", stamp(image)?, stamp(labels)?))
 }
 
 /// What changes when a file does: its path, its length and when it was written; `None` for what is no file.
@@ -95,8 +100,8 @@ fn write(path: &Path, prepared: &Prepared) -> io::Result<()> {
     })
 }
 
-/// The prepared scan in a file; `None` when there is none that can be read whole.
-fn read(path: &Path, case: &Case, config: &TrainConfig) -> Option<Prepared> {
+/// The prepared case in a file; `None` when there is none that can be read whole.
+fn read(path: &Path, name: &str, patient: &PatientId, config: &TrainConfig) -> Option<Prepared> {
     let mut npz = NpzReader::new(File::open(path).ok()?).ok()?;
     let (hu, labels, spacing) = arrays(&mut npz).ok()?;
     let spacing = spacing.to_vec().try_into().ok()?;
@@ -113,10 +118,10 @@ fn read(path: &Path, case: &Case, config: &TrainConfig) -> Option<Prepared> {
             if (0..3).any(|axis| region.end()[axis] > shape[axis]) {
                 return None;
             }
-            Some(LiverFacts { region, ..LiverFacts::of(labels.view(), config)? })
+            Some(LiverFacts { region, ..LiverFacts::of(hu.view(), labels.view(), config)? })
         }
     };
-    let (name, patient, origin) = (case.name.clone(), case.patient.clone(), "scans".to_owned());
+    let (name, patient, origin) = (name.to_owned(), patient.clone(), "scans".to_owned());
     Some(Prepared { name, patient, origin, hu, labels, spacing, liver })
 }
 
@@ -136,6 +141,7 @@ mod tests {
     use super::super::tests::case_with_liver;
     use super::super::{Material, volume_case};
     use super::*;
+    use crate::error::DataError;
 
     #[test]
     fn a_cached_scan_is_the_one_that_was_prepared_and_a_damaged_file_is_made_again() {
@@ -145,16 +151,17 @@ mod tests {
             let config = TrainConfig { phantoms: 0, phantom_share: 0.0, ..TrainConfig::preset(stage) };
             let cache = Cache::open(&folder.path().join("cache")).unwrap();
             let fresh = volume_case(&case, &config).unwrap();
-            let first = cache.get_or_make(&case, &config, || volume_case(&case, &config)).unwrap();
-            let never = || panic!("{stage}: it is in the cache");
-            let second = cache.get_or_make(&case, &config, never).unwrap();
+            let (files, of) = (files_of(&case).unwrap(), (case.name.as_str(), &case.patient));
+            let first = cache.get_or_make(&files, of, &config, || volume_case(&case, &config)).unwrap();
+            let never = || -> Result<_, DataError> { panic!("{stage}: it is in the cache") };
+            let second = cache.get_or_make(&files, of, &config, never).unwrap();
             assert!(fresh.is_some() && first == fresh && second == fresh, "{stage}");
             let whole =
                 Material::prepare(std::slice::from_ref(&case), &config, Some(&cache), &|| false).unwrap().unwrap();
             assert_eq!(whole.real, [fresh.clone().unwrap()]);
-            let file = cache.file(&case, &config).unwrap();
+            let file = cache.file(&files, &config);
             std::fs::write(&file, &std::fs::read(&file).unwrap()[..100]).unwrap();
-            assert_eq!(cache.get_or_make(&case, &config, || volume_case(&case, &config)).unwrap(), fresh);
+            assert_eq!(cache.get_or_make(&files, of, &config, || volume_case(&case, &config)).unwrap(), fresh);
         }
         assert_eq!(std::fs::read_dir(folder.path().join("cache")).unwrap().count(), 3);
     }
@@ -165,12 +172,25 @@ mod tests {
         let case = case_with_liver(data.path());
         let cache = Cache::open(data.path()).unwrap();
         let config = TrainConfig::preset(StageName::Liver);
-        let file = cache.file(&case, &config);
+        let files = files_of(&case).unwrap();
+        let file = cache.file(&files, &config);
         let other = TrainConfig { grid: hepar_model::stage::Grid::Native, ..config.clone() };
-        assert!(file.is_some() && cache.file(&case, &other) != file);
-        assert_eq!(cache.file(&case, &TrainConfig { seed: 9, steps: 3, ..config.clone() }), file);
+        assert_ne!(cache.file(&files, &other), file);
+        assert_eq!(cache.file(&files, &TrainConfig { seed: 9, steps: 3, ..config.clone() }), file);
         let Source::Volume { image, .. } = &case.source else { unreachable!() };
         std::fs::write(image, "something else").unwrap();
-        assert_ne!(cache.file(&case, &config), file);
+        assert_ne!(files_of(&case).unwrap(), files);
+    }
+
+    #[test]
+    fn phantoms_are_kept_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let smoke = TrainConfig { phantoms: 1, ..TrainConfig::smoke(StageName::Tumour) };
+        let material = || Material::prepare(&[], &smoke, Some(&cache), &|| false).unwrap().unwrap();
+        let first = material();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(material(), first);
+        assert_eq!(Material::prepare(&[], &smoke, None, &|| false).unwrap().unwrap(), first);
     }
 }

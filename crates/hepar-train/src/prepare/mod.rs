@@ -45,6 +45,8 @@ pub struct Prepared {
 pub struct LiverFacts {
     /// The smallest box around the liver.
     pub bounds: VoxelBox,
+    /// Median of the liver with its tumours, in Hounsfield units.
+    pub median_hu: f32,
     /// That box grown by the stage's margin: what the stage would look at.
     pub region: VoxelBox,
     /// Positions, in C order, of the liver's voxels that have a face in common with another tissue.
@@ -83,7 +85,7 @@ impl Prepared {
 impl Material {
     /// Reads and prepares `cases`, and draws the phantoms that the configuration asks for.
     ///
-    /// Scans that were prepared before are taken from the `cache`, if there is one. `None` when `is_cancelled` says so,
+    /// What was prepared before is taken from the `cache`, if there is one. `None` when `is_cancelled` says so,
     /// which is asked before each case and each phantom.
     ///
     /// # Errors
@@ -94,8 +96,11 @@ impl Material {
         cache: Option<&Cache>,
         is_cancelled: &IsCancelled<'_>,
     ) -> Result<Option<Self>, DataError> {
-        let prepared = |case: &Case| match cache {
-            Some(cache) => cache.get_or_make(case, config, || volume_case(case, config)),
+        let prepared = |case: &Case| match cache.zip(cache::files_of(case)) {
+            Some((cache, files)) => {
+                let of = (case.name.as_str(), &case.patient);
+                cache.get_or_make(&files, of, config, || volume_case(case, config))
+            }
             None => volume_case(case, config),
         };
         let volume = |case: &Case| if is_cancelled() { Ok(None) } else { prepared(case).map(Some) };
@@ -105,7 +110,7 @@ impl Material {
         if config.stage == StageName::Localizer {
             real.extend(planar::slice_cases(cases, config)?);
         }
-        Ok(phantoms::prepare_phantoms(config, is_cancelled).map(|phantoms| Self { real, phantoms }))
+        Ok(phantoms::prepare_phantoms(config, cache, is_cancelled).map(|phantoms| Self { real, phantoms }))
     }
 
     /// Bytes that the voxels take in memory.

@@ -1,10 +1,12 @@
 //! Synthetic cases.
 
+use std::convert::Infallible;
+
 use hepar_phantom::{BodyPart, PhantomSpec};
 use hepar_volume::Reorientation;
 use rayon::prelude::*;
 
-use super::{IsCancelled, Prepared, planes_of, prepare_spatial};
+use super::{Cache, IsCancelled, Prepared, planes_of, prepare_spatial};
 use crate::config::TrainConfig;
 use crate::dataset::PatientId;
 use hepar_model::stage::StageName;
@@ -21,26 +23,42 @@ const FIRST_SEED: u64 = 1_000_000;
 /// all after a while, rather than looking for ever.
 ///
 /// `None` when `is_cancelled` says so, which is asked before each.
-pub(super) fn prepare_phantoms(config: &TrainConfig, is_cancelled: &IsCancelled<'_>) -> Option<Vec<Prepared>> {
+pub(super) fn prepare_phantoms(
+    config: &TrainConfig,
+    cache: Option<&Cache>,
+    is_cancelled: &IsCancelled<'_>,
+) -> Option<Vec<Prepared>> {
     let planar = config.stage == StageName::Localizer;
     let seeds: Vec<u64> = (FIRST_SEED..)
         .take(config.phantoms * 4)
         .filter(|&seed| planar || PhantomSpec::random(seed).body_part == BodyPart::Abdomen)
         .take(config.phantoms)
         .collect();
-    let one = |seed| if is_cancelled() { None } else { Some(prepare(seed, config)) };
+    let one = |seed| if is_cancelled() { None } else { Some(kept(seed, config, cache)) };
     let phantoms: Option<Vec<Option<Prepared>>> = seeds.into_par_iter().map(one).collect();
     Some(phantoms?.into_iter().flatten().collect())
 }
 
-fn prepare(seed: u64, config: &TrainConfig) -> Option<Prepared> {
+/// The phantom of a seed, from the cache if there is one.
+fn kept(seed: u64, config: &TrainConfig, cache: Option<&Cache>) -> Option<Prepared> {
+    let name = format!("phantom/{seed}");
+    let patient = PatientId::of(&name);
+    let make = || prepare(seed, (&name, &patient), config);
+    match cache {
+        Some(cache) => {
+            let make = || Ok::<_, Infallible>(make());
+            cache.get_or_make(&name, (&name, &patient), config, make).unwrap_or_else(|never| match never {})
+        }
+        None => make(),
+    }
+}
+
+fn prepare(seed: u64, (name, patient): (&str, &PatientId), config: &TrainConfig) -> Option<Prepared> {
     let phantom = PhantomSpec::random(seed).build().ok()?;
     let canonical = Reorientation::to_canonical(phantom.ct.geometry());
     let (scan, labels) = (canonical.apply_into(phantom.ct), canonical.apply_into(phantom.labels));
-    let name = format!("phantom/{seed}");
-    let patient = PatientId::of(&name);
     match config.stage {
-        StageName::Localizer => Some(planes_of(&name, &patient, &scan, &labels, config)),
-        StageName::Liver | StageName::Tumour => prepare_spatial(&name, &patient, &scan, &labels, config),
+        StageName::Localizer => Some(planes_of(name, patient, &scan, &labels, config)),
+        StageName::Liver | StageName::Tumour => prepare_spatial(name, patient, &scan, &labels, config),
     }
 }

@@ -1,6 +1,6 @@
 //! Scans for the liver and the tumour stage.
 
-use hepar_pipeline::grown;
+use hepar_pipeline::{Median, grown};
 use hepar_volume::{Connectivity, Margin, Reach, Volume, VoxelBox, components, resample_nearest, resize_mean};
 use ndarray::ArrayView3;
 
@@ -36,7 +36,7 @@ pub(crate) fn prepare_spatial(
     let hu =
         if shape == scan.shape() { scan.data().to_owned() } else { rounded(resize_mean(scan.data(), shape).view()) };
     let labels = resample_nearest(&labels, &grid, 0).into_parts().0;
-    let facts = LiverFacts::of(labels.view(), config)?;
+    let facts = LiverFacts::of(hu.view(), labels.view(), config)?;
     let spacing = grid.spacing();
     let facts = LiverFacts { region: grown_on(&facts.bounds, &region, &kept, &liver, shape), ..facts };
     let (name, patient) = (name.to_owned(), patient.clone());
@@ -58,12 +58,15 @@ fn grown_on(bounds: &VoxelBox, region: &VoxelBox, kept: &VoxelBox, liver: &Voxel
 }
 
 impl LiverFacts {
-    /// The facts of labels, `[k, j, i]`; the region is the liver's box itself. `None` without liver.
-    pub(super) fn of(labels: ArrayView3<'_, u8>, config: &TrainConfig) -> Option<Self> {
+    /// The facts of Hounsfield units and labels, `[k, j, i]`; the region is the liver's box itself. `None` without liver.
+    pub(super) fn of(hu: ArrayView3<'_, i16>, labels: ArrayView3<'_, u8>, config: &TrainConfig) -> Option<Self> {
         let bounds = VoxelBox::around(labels, |&label| label >= 1)?;
+        let mut median = Median::default();
+        hu.iter().zip(labels).filter(|(_, label)| **label >= 1).for_each(|(&hu, _)| median.add(hu));
+        let median_hu = median.value()?;
         let tumours = config.stage == hepar_model::stage::StageName::Tumour;
         let lesions = if tumours { lesions(labels) } else { Vec::new() };
-        Some(Self { bounds, region: bounds, surface: surface(labels), lesions })
+        Some(Self { bounds, median_hu, region: bounds, surface: surface(labels), lesions })
     }
 }
 

@@ -71,6 +71,9 @@ enum Command {
         /// Which network
         #[arg(long, value_enum)]
         stage: StageArgument,
+        /// Which of the networks of an ensemble, from 1
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        network: u16,
         /// The file; must not be there yet
         #[arg(short, long, value_name = "NET.onnx")]
         output: PathBuf,
@@ -98,17 +101,20 @@ enum Command {
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
     },
-    /// Put the networks of three training runs together to a model
+    /// Put the networks of training runs together to a model
+    ///
+    /// Several runs of one stage, as those of the folds of a cross-validation, become an ensemble: a probability is the
+    /// mean of what all of them say.
     Assemble {
-        /// Run folder of the localizer
-        #[arg(long, value_name = "RUN")]
-        localizer: PathBuf,
-        /// Run folder of the liver stage
-        #[arg(long, value_name = "RUN")]
-        liver: PathBuf,
-        /// Run folder of the tumour stage
-        #[arg(long, value_name = "RUN")]
-        tumour: PathBuf,
+        /// Run folder of the localizer; repeatable
+        #[arg(long, value_name = "RUN", required = true)]
+        localizer: Vec<PathBuf>,
+        /// Run folder of the liver stage; repeatable
+        #[arg(long, value_name = "RUN", required = true)]
+        liver: Vec<PathBuf>,
+        /// Run folder of the tumour stage; repeatable
+        #[arg(long, value_name = "RUN", required = true)]
+        tumour: Vec<PathBuf>,
         /// Name, version, description, licence, [training] and [[score]] of the model, as in model.toml
         #[arg(long, value_name = "CARD.toml")]
         card: PathBuf,
@@ -153,8 +159,8 @@ impl Arguments {
                 let steps = profile_network(&model, stage.into(), batch.into(), runs.into())?;
                 print(profile(&steps))?;
             }
-            Command::Export { model, stage, output } => {
-                export_onnx(&open_model(model.as_deref())?, stage.into(), &output)?;
+            Command::Export { model, stage, network, output } => {
+                export_onnx(&open_model(model.as_deref())?, stage.into(), usize::from(network) - 1, &output)?;
             }
             Command::ImportKeras { localizer, liver, tumour, model, output } => {
                 let files = KerasFiles { localizer, liver, tumour };
@@ -203,12 +209,16 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
         None => format!("{low} to {high} HU"),
     };
     let mirror = if stage.mirror { ", and mirrored" } else { "" };
+    let count = match stage.ensemble.len() {
+        0 => String::new(),
+        others => format!("; the mean of {}", others + 1),
+    };
     vec![
         (
             "network",
             match stage.network {
-                Dimensions::Planar => "RA-UNet-I (slices)".to_owned(),
-                Dimensions::Spatial => "RA-UNet-II (volumes)".to_owned(),
+                Dimensions::Planar => format!("RA-UNet-I (slices){count}"),
+                Dimensions::Spatial => format!("RA-UNet-II (volumes){count}"),
             },
         ),
         ("widths", format!("{:?}, {parameters} parameters", stage.widths)),

@@ -149,7 +149,7 @@ impl Arguments {
     fn assemble(&self) -> Result<(), Failure> {
         let folder = self.run.join(MODEL_FOLDER);
         let name = folder.display();
-        let [localizer, liver, tumour] = StageName::ALL.map(|stage| self.run_of(stage));
+        let [localizer, liver, tumour] = StageName::ALL.map(|stage| vec![self.run_of(stage)]);
         let runs = Runs { localizer, liver, tumour };
         if !folder.exists() {
             assemble(&runs, Description::of_training(&self.run, &self.data), &folder)?;

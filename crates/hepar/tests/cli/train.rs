@@ -78,6 +78,37 @@ fn three_runs_become_a_model_that_segments() {
     hepar(path, &["segment", "data/a_ct.nii.gz", "--model", "mine", "-o", "out"]).expect(0);
     let again: Run = assemble("liver");
     again.fails(5, &["not written by hepar"]);
+    an_ensemble_of_runs_answers_as_one(path);
+}
+
+/// In a folder with three runs and the model of them.
+#[track_caller]
+fn an_ensemble_of_runs_answers_as_one(path: &Path) {
+    std::fs::create_dir_all(path.join("other/last")).unwrap();
+    for name in ["config.toml", "last/state.json", "last/weights.safetensors", "last/optimizer.bpk"] {
+        std::fs::copy(path.join("liver").join(name), path.join("other").join(name)).unwrap();
+    }
+    let assemble = |folder: &str| -> Run {
+        let runs = ["--localizer", "localizer", "--liver", "liver", "--liver", "other", "--tumour", "tumour"];
+        let arguments = [&["model", "assemble", "--card", "card.toml", "-o", folder], &runs[..]].concat();
+        command(path, &arguments).output().unwrap().into()
+    };
+    let info = assemble("two").expect(0).out;
+    assert_eq!(info.matches("RA-UNet-II (volumes); the mean of 2").count(), 1, "{info}");
+    assert!(names(&path.join("two")).contains(&"liver-2.safetensors".to_owned()));
+    for (model, out) in [("mine", "of-one"), ("two", "of-two")] {
+        hepar(path, &["segment", "data/a_ct.nii.gz", "--model", model, "-o", out]).expect(0);
+    }
+    let labels = |out: &str| std::fs::read(path.join(out).join("labels.nii.gz")).unwrap();
+    assert!(labels("of-one") == labels("of-two"), "the mean of twice the same is the same");
+    let export = |number: &str, file: &str| {
+        hepar(path, &["model", "export", "--model", "two", "--stage", "liver", "--network", number, "-o", file])
+    };
+    export("2", "second.onnx").expect(0);
+    export("3", "third.onnx").fails(2, &["failed to export network 3 of the liver stage", "has 2"]);
+    let config = std::fs::read_to_string(path.join("other/config.toml")).unwrap();
+    std::fs::write(path.join("other/config.toml"), config.replace("threshold = 0.5", "threshold = 0.6")).unwrap();
+    assemble("three").fails(2, &["failed to make an ensemble of liver and other", "differ"]);
 }
 
 #[test]
