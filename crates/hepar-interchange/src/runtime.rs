@@ -26,6 +26,7 @@ pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 ///
 /// Equal to hepar's own engine within rounding, not bit for bit; whether the number of threads changes the last bits is
 /// up to the library.
+#[derive(Debug)]
 pub struct OnnxRuntime {
     environment: Environment,
     threads: NonZeroUsize,

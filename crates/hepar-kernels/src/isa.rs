@@ -34,6 +34,20 @@ pub(crate) fn block() -> usize {
     }
 }
 
+/// Output channels of the narrowest layers, for which a block of [`block`] would be half empty.
+pub(crate) const FEW: usize = 4;
+
+/// [`block`], for a layer with so many output channels.
+pub(crate) fn block_of(outputs: usize) -> usize {
+    if outputs <= FEW { FEW } else { block() }
+}
+
+/// Whether a kernel for blocks of `C` channels meets a layer whose blocks have [`FEW`].
+#[inline(always)]
+pub(crate) fn has_few<const C: usize>(outputs: usize) -> bool {
+    C > FEW && outputs <= FEW
+}
+
 /// Name of the instruction set in use, for manifests.
 pub fn name() -> &'static str {
     match arch() {

@@ -1,5 +1,6 @@
 //! What runs a network.
 
+use std::fmt::Debug;
 use std::ops::Range;
 
 use ndarray::{Array5, ArrayView5};
@@ -9,7 +10,7 @@ use crate::topology::NetworkConfig;
 use crate::weights::Weights;
 
 /// Makes runnable networks from weights.
-pub trait Engine: Send + Sync {
+pub trait Engine: Debug + Send + Sync {
     /// Name and device, for manifests: e.g. `hepar-engine (CPU, AVX-512)`.
     fn name(&self) -> String;
 

@@ -43,6 +43,10 @@ pub struct TrainConfig {
     /// never exact, so it should not be free to say anything either. The other stages know only 1, the article's.
     #[serde(default = "whole")]
     pub outside_liver: f32,
+    /// Share of the tumour stage's samples that lie around what the network with the weights `start` takes for a tumour
+    /// and the labels do not, 0..=1; it is asked about all patients that are trained on before the first step.
+    #[serde(default)]
+    pub hard_negatives: f64,
     /// Safetensors file with weights of the same network to start from, relative to the working directory; none: random
     /// ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -395,6 +399,15 @@ impl TrainConfig {
             }
             _ if !(0.0..=1.0).contains(&self.outside_liver) => {
                 Some(format!("outside_liver = {} leaves 0..1", self.outside_liver))
+            }
+            _ if !(0.0..=1.0).contains(&self.hard_negatives) => {
+                Some(format!("hard_negatives = {} leaves 0..1", self.hard_negatives))
+            }
+            _ if self.hard_negatives > 0.0 && self.stage != StageName::Tumour => {
+                Some(format!("hard_negatives have no meaning for the {} stage", self.stage))
+            }
+            _ if self.hard_negatives > 0.0 && self.start.is_none() => {
+                Some("hard_negatives need a network that is asked: set start".into())
             }
             _ if !(0.0..=1.0).contains(&self.phantom_share) => {
                 Some(format!("phantom_share = {} leaves 0..1", self.phantom_share))

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use hepar_model::weights::{Weights, WeightsError};
@@ -165,14 +164,6 @@ impl Learner {
         folder.save(&self.state, &self.own_weights()?, self.average.as_ref(), optimizer)
     }
 
-    /// The network to hand out, without gradients: of the mean of the weights where there is one.
-    pub fn network(&self) -> RaUnet {
-        match &self.average {
-            Some(average) => RaUnet::new(average, &self.network.device().inner()),
-            None => self.network.valid(),
-        }
-    }
-
     /// The weights to hand out.
     ///
     /// # Errors
@@ -205,7 +196,7 @@ fn tensor(values: &[f32], config: &TrainConfig, device: &Device) -> Tensor<5> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::module::{ModuleVisitor, Param};
+    use burn::module::{Module, ModuleVisitor, Param};
     use hepar_model::stage::StageName;
 
     /// Takes the gradients of all parameters, one behind the other.

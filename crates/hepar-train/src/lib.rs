@@ -23,6 +23,7 @@ mod learner;
 mod loader;
 mod lock;
 mod log;
+mod negatives;
 mod pack;
 pub mod prepare;
 mod preset;

@@ -74,6 +74,7 @@ impl TrainConfig {
             steps: 4000,
             loss: Loss::Dice,
             outside_liver: 1.0,
+            hard_negatives: 0.0,
             start: None,
             recalibrate: 60,
             accumulate: 1,

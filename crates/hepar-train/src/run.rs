@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hepar_model::engine::{Engine, Network};
 use hepar_model::stage::StageName;
 use hepar_model::weights::Weights;
+use hepar_nets::BurnEngine;
 use hepar_nets::device::Place;
 use hepar_pipeline::{PipelineError, Watch};
 
@@ -18,6 +20,7 @@ use crate::error::{DataError, TrainError, problem};
 use crate::learner::Learner;
 use crate::loader::{Batch, Batches, prefetch};
 use crate::log::Log;
+use crate::negatives::false_lesions;
 use crate::prepare::{Cache, Material};
 use crate::progress::Progress;
 use crate::sample::Sampler;
@@ -40,6 +43,9 @@ pub struct Control {
     pub place: Place,
     /// Where prepared scans are kept for the next time.
     pub cache: Option<Cache>,
+    /// What runs the network on whole scans, which is validation and the search for hard negatives; none: the network
+    /// that is trained, layer by layer.
+    pub engine: Option<Arc<dyn Engine>>,
 }
 
 /// What a session of training came to.
@@ -66,6 +72,12 @@ enum Moment {
     After(u64),
     /// Before a forward pass of the validation after so many steps.
     Validating(u64),
+}
+
+/// Watches the network look at whole scans.
+struct Looking<'a> {
+    is_cancelled: &'a IsCancelled<'a>,
+    moment: Moment,
 }
 
 /// Answers whether to stop.
@@ -115,12 +127,17 @@ fn train_until(
     if is_finished(&state, config) {
         return Ok(Summary::of(&state, config));
     }
-    let start = if checkpoint.is_none() { starting_weights(config)? } else { None };
+    let is_start_needed = checkpoint.is_none() || config.hard_negatives > 0.0;
+    let start = if is_start_needed { starting_weights(config)? } else { None };
     let progress = Progress::begin(control.progress, config.steps, state.step);
-    let Some((material, held_out)) = prepare(config, &split, control.cache.as_ref(), &progress, is_cancelled)? else {
+    let Some((mut material, held_out)) = prepare(config, &split, control.cache.as_ref(), &progress, is_cancelled)?
+    else {
         return Ok(Summary::of(&state, config));
     };
     let session = Session { config, folder, control, is_cancelled, progress, held_out };
+    if !session.mine(&mut material, start.as_ref())? {
+        return Ok(Summary::of(&state, config));
+    }
     let device = control.place.device()?;
     let learner = Learner::new(config, device, checkpoint, start, state)?;
     session.run(&material, learner)
@@ -193,13 +210,38 @@ struct Session<'a> {
     held_out: Option<HeldOut>,
 }
 
-/// Watches the validation after `step` steps.
-struct Validation<'a> {
-    is_cancelled: &'a IsCancelled<'a>,
-    step: u64,
-}
-
 impl Session<'_> {
+    /// Notes the false lesions that the network with the weights `start` finds, where hard negatives are asked for; false
+    /// when it was cancelled.
+    fn mine(&self, material: &mut Material, start: Option<&Weights>) -> Result<bool, TrainError> {
+        let (true, Some(weights)) = (self.config.hard_negatives > 0.0, start) else { return Ok(true) };
+        let mut network = self.network(weights)?;
+        let watch = Looking { is_cancelled: self.is_cancelled, moment: Moment::Preparing };
+        let mut count = 0;
+        for case in &mut material.real {
+            let found = match false_lesions(case, self.config, network.as_mut(), &watch) {
+                Err(PipelineError::Cancelled) => return Ok(false),
+                found => found?,
+            };
+            count += found.len();
+            if let Some(liver) = &mut case.liver {
+                liver.false_lesions = found;
+            }
+        }
+        self.progress.say(&format!("{}: {count} false lesions to learn from", self.config.stage));
+        Ok(true)
+    }
+
+    /// The network with these weights, for whole scans.
+    fn network(&self, weights: &Weights) -> Result<Box<dyn Network>, TrainError> {
+        let stage = self.config.stage;
+        let failed = |source| TrainError::Validation(PipelineError::Engine { stage, source });
+        match &self.control.engine {
+            Some(engine) => engine.load(weights).map_err(failed),
+            None => BurnEngine::open(self.control.place)?.load(weights).map_err(failed),
+        }
+    }
+
     fn run(&self, material: &Material, learner: Learner) -> Result<Summary, TrainError> {
         let sampler = Sampler::new(self.config, material)?;
         self.folder.begin(self.config)?;
@@ -265,8 +307,9 @@ impl Session<'_> {
     fn validate(&self, learner: &mut Learner) -> Result<Option<Score>, TrainError> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
         let step = learner.state.step;
-        let watch = Validation { is_cancelled: self.is_cancelled, step };
-        let score = match held_out.score(self.config, &mut learner.network(), &watch) {
+        let watch = Looking { is_cancelled: self.is_cancelled, moment: Moment::Validating(step) };
+        let mut network = self.network(&learner.weights()?)?;
+        let score = match held_out.score(self.config, network.as_mut(), &watch) {
             Err(TrainError::Validation(PipelineError::Cancelled)) => return Ok(None),
             score => score?,
         };
@@ -286,7 +329,7 @@ impl Session<'_> {
     }
 }
 
-impl Watch for Validation<'_> {
+impl Watch for Looking<'_> {
     fn begin(&self, _: StageName, _: usize) {}
 
     fn step(&self) {}
@@ -294,7 +337,7 @@ impl Watch for Validation<'_> {
     fn end(&self) {}
 
     fn is_cancelled(&self) -> bool {
-        (self.is_cancelled)(Moment::Validating(self.step))
+        (self.is_cancelled)(self.moment)
     }
 }
 

@@ -43,16 +43,32 @@ pub struct Sample {
     pub weight: Array3<f32>,
 }
 
-/// Cases by origin and patient, and the same of those that have lesions.
+/// What a sample lies around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// A voxel of a lesion.
+    Lesion,
+    /// A voxel of what a network took for a lesion.
+    FalseLesion,
+    /// Whatever else the stage looks at.
+    Liver,
+}
+
+/// Cases by origin and patient, and the same of those that have lesions, and false ones.
 struct Pool<'a> {
     all: Vec<Vec<Vec<&'a Prepared>>>,
     with_lesions: Vec<Vec<Vec<&'a Prepared>>>,
+    with_false_lesions: Vec<Vec<Vec<&'a Prepared>>>,
 }
 
 impl<'a> Pool<'a> {
     fn new(cases: &'a [Prepared]) -> Self {
-        let has_lesions = |case: &&Prepared| case.liver.as_ref().is_some_and(|liver| !liver.lesions.is_empty());
-        Self { all: grouped(cases.iter()), with_lesions: grouped(cases.iter().filter(has_lesions)) }
+        let with = |has: fn(&LiverFacts) -> bool| grouped(cases.iter().filter(|c| c.liver.as_ref().is_some_and(has)));
+        Self {
+            all: grouped(cases.iter()),
+            with_lesions: with(|liver| !liver.lesions.is_empty()),
+            with_false_lesions: with(|liver| !liver.false_lesions.is_empty()),
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -91,12 +107,12 @@ impl<'a> Sampler<'a> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         rng.set_stream(index);
         let rng = &mut rng;
-        let wants_lesion = self.config.stage == StageName::Tumour && rng.random_ratio(LESION_SHARE.0, LESION_SHARE.1);
-        let case = self.case(rng, wants_lesion);
+        let aim = self.aim(rng);
+        let case = self.case(rng, aim);
         let patch = self.config.patch;
         match &case.liver {
             Some(liver) => {
-                let start = within(self.start(rng, case, liver, wants_lesion), case.hu.dim().into(), patch);
+                let start = within(self.start(rng, case, liver, aim), case.hu.dim().into(), patch);
                 let centre = std::array::from_fn(|axis| start[axis] as f64 + (patch[axis] - 1) as f64 / 2.0);
                 self.finish(rng, case, case.hu.view(), case.labels.view(), centre)
             }
@@ -116,10 +132,10 @@ impl<'a> Sampler<'a> {
     }
 
     /// First voxel of a sample, `[k, j, i]`; may lie before the case's first.
-    fn start(&self, rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts, wants_lesion: bool) -> [i64; 3] {
+    fn start(&self, rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts, aim: Aim) -> [i64; 3] {
         let patch = self.config.patch;
         let start = match self.config.stage {
-            StageName::Tumour => tumour_start(rng, case, liver, patch, wants_lesion),
+            StageName::Tumour => tumour_start(rng, case, liver, patch, aim),
             StageName::Localizer | StageName::Liver => liver_start(rng, case, liver, patch),
         };
         match self.config.grid {
@@ -132,11 +148,31 @@ impl<'a> Sampler<'a> {
         }
     }
 
+    /// What the next sample lies around.
+    fn aim(&self, rng: &mut ChaCha8Rng) -> Aim {
+        let TrainConfig { stage, hard_negatives, .. } = *self.config;
+        let is_mined = stage == StageName::Tumour && !self.real.with_false_lesions.is_empty();
+        if is_mined && rng.random::<f64>() < hard_negatives {
+            Aim::FalseLesion
+        } else if stage == StageName::Tumour && rng.random_ratio(LESION_SHARE.0, LESION_SHARE.1) {
+            Aim::Lesion
+        } else {
+            Aim::Liver
+        }
+    }
+
     /// A case, evenly over patients; phantoms as often as the configuration says.
-    fn case(&self, rng: &mut ChaCha8Rng, wants_lesion: bool) -> &'a Prepared {
+    fn case(&self, rng: &mut ChaCha8Rng, aim: Aim) -> &'a Prepared {
+        if aim == Aim::FalseLesion {
+            let patients = one_of(rng, &self.real.with_false_lesions);
+            let cases = one_of(rng, patients);
+            let case: &&Prepared = one_of(rng, cases);
+            return case;
+        }
         let phantom = rng.random::<f64>() < self.config.phantom_share;
         let (first, second) = if phantom { (&self.phantoms, &self.real) } else { (&self.real, &self.phantoms) };
-        let [first, second] = [first, second].map(|pool| if wants_lesion { &pool.with_lesions } else { &pool.all });
+        let [first, second] =
+            [first, second].map(|pool| if aim == Aim::Lesion { &pool.with_lesions } else { &pool.all });
         // One of the two holds a case, with a lesion where one is wanted: `new` has made sure.
         let patients = one_of(rng, if first.is_empty() { second } else { first });
         let cases = one_of(rng, patients);
@@ -218,19 +254,18 @@ fn centred(region: &VoxelBox, patch: [usize; 3]) -> [i64; 3] {
     })
 }
 
-/// First voxel of a tumour sample, `[k, j, i]`: around a voxel of a lesion, lesions evenly, or of the liver.
-fn tumour_start(
-    rng: &mut ChaCha8Rng,
-    case: &Prepared,
-    liver: &LiverFacts,
-    patch: [usize; 3],
-    wants_lesion: bool,
-) -> [i64; 3] {
-    let voxel = if wants_lesion && !liver.lesions.is_empty() {
-        let lesion = one_of(rng, &liver.lesions);
-        case.index(*one_of(rng, lesion))
-    } else {
+/// First voxel of a tumour sample, `[k, j, i]`: around a voxel of a lesion, true or false, lesions evenly, or of the liver.
+fn tumour_start(rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts, patch: [usize; 3], aim: Aim) -> [i64; 3] {
+    let lesions = match aim {
+        Aim::Lesion => &liver.lesions[..],
+        Aim::FalseLesion => &liver.false_lesions[..],
+        Aim::Liver => &[],
+    };
+    let voxel = if lesions.is_empty() {
         liver_voxel(rng, case, liver)
+    } else {
+        let lesion = one_of(rng, lesions);
+        case.index(*one_of(rng, lesion))
     };
     around(rng, voxel, patch)
 }
@@ -303,6 +338,27 @@ mod tests {
         assert_eq!(sampler.sample(7), seventh);
         assert_ne!(sampler.sample(8).input, seventh.input);
         assert_ne!(Sampler::new(&other, &material).unwrap().sample(7).input, seventh.input);
+    }
+
+    #[test]
+    fn hard_negatives_lie_around_what_was_taken_for_a_tumour_as_often_as_was_asked_for() {
+        let mut case = material("a");
+        // A voxel of the liver that is brighter than all others.
+        case.hu[[20, 80, 30]] = 300;
+        let index = (20 * 120 + 80) * 120 + 30;
+        case.liver.as_mut().unwrap().false_lesions = vec![vec![index]];
+        let material = Material { real: vec![case], phantoms: Vec::new() };
+        let share = |hard_negatives: f64| {
+            let config = TrainConfig { augmentation: Augmentation::NONE, hard_negatives, ..config(StageName::Tumour) };
+            let sampler = Sampler::new(&config, &material).unwrap();
+            let shows = |index: &u64| {
+                let sample = sampler.sample(*index);
+                sample.input.iter().zip(&sample.target).any(|(value, target)| *value == 1.0 && *target == 0.0)
+            };
+            (0..100).filter(shows).count()
+        };
+        assert_eq!(share(1.0), 100);
+        assert!(share(0.5) > share(0.0) + 25, "{} {}", share(0.5), share(0.0));
     }
 
     #[test]
@@ -395,7 +451,10 @@ mod tests {
             let case = &material.real[0];
             let liver = case.liver.as_ref().unwrap();
             let starts: BTreeSet<[i64; 3]> = (0..100)
-                .map(|seed| sampler.start(&mut ChaCha8Rng::seed_from_u64(seed), case, liver, seed % 2 == 0))
+                .map(|seed| {
+                    let aim = if seed % 2 == 0 { Aim::Lesion } else { Aim::Liver };
+                    sampler.start(&mut ChaCha8Rng::seed_from_u64(seed), case, liver, aim)
+                })
                 .collect();
             let [_, j, i] = centred(&liver.region, config.patch);
             assert!(starts.iter().all(|start| start[1..] == [j, i]) && starts.len() > 10, "{starts:?}");

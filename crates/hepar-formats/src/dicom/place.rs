@@ -113,11 +113,12 @@ pub(crate) fn files_in_folder(folder: &Path) -> Result<Vec<Place>, DicomError> {
                 continue;
             }
             // Links to files are followed, links to folders are not: they might lead back.
-            if entry.file_type().map_err(failed)?.is_dir() {
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_dir() {
                 if depth < DEEPEST_FOLDER {
                     folders.push((path, depth + 1));
                 }
-            } else if path.is_file() {
+            } else if kind.is_file() || path.is_file() {
                 files.push(path);
             }
             check_number(files.len() + folders.len())?;

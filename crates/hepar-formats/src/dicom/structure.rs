@@ -71,6 +71,8 @@ pub(crate) struct DataSetBytes {
     pub(crate) length: u64,
     /// First byte of the data set.
     at: u64,
+    /// What has been read of the data set, from its first byte on.
+    read: Vec<u8>,
     syntax: Syntax,
     meta: Meta,
 }
@@ -84,7 +86,8 @@ pub(crate) fn open_data_set(place: &Place) -> Result<DataSetBytes, DicomError> {
     let mut prefix = Prefix { source, length, bytes: Vec::new(), at: 0 };
     let Beginning { syntax, meta, at } = beginning(&mut prefix)?;
     if !syntax.is_deflated() {
-        return Ok(DataSetBytes { source: prefix.source, length, at, syntax, meta });
+        let read = prefix.bytes.get(at as usize..).unwrap_or_default().to_vec();
+        return Ok(DataSetBytes { source: prefix.source, length, at, read, syntax, meta });
     }
     let mut rest = prefix.bytes.split_off(at as usize);
     prefix.source.read_to_end(&mut rest).map_err(|error| DicomError::Header(error.to_string()))?;
@@ -97,7 +100,8 @@ pub(crate) fn open_data_set(place: &Place) -> Result<DataSetBytes, DicomError> {
     if length > LARGEST_INFLATED {
         return Err(DicomError::Limit(format!("it inflates to more than {LARGEST_INFLATED} bytes")));
     }
-    Ok(DataSetBytes { source: Box::new(std::io::Cursor::new(inflated)), length, at: 0, syntax, meta })
+    let source = Box::new(std::io::Cursor::new(inflated));
+    Ok(DataSetBytes { source, length, at: 0, read: Vec::new(), syntax, meta })
 }
 
 impl Structure {
@@ -106,9 +110,10 @@ impl Structure {
     /// # Errors
     /// When it is no DICOM object, or its structure is not sound.
     pub(crate) fn read(place: &Place) -> Result<Self, DicomError> {
-        let DataSetBytes { mut source, length, at, syntax, meta } = open_data_set(place)?;
-        source.seek(std::io::SeekFrom::Start(at)).map_err(|error| DicomError::Header(error.to_string()))?;
-        let prefix = Prefix { source, length: length.saturating_sub(at), bytes: Vec::new(), at: 0 };
+        let DataSetBytes { mut source, length, at, read, syntax, meta } = open_data_set(place)?;
+        let next = std::io::SeekFrom::Start(at + read.len() as u64);
+        source.seek(next).map_err(|error| DicomError::Header(error.to_string()))?;
+        let prefix = Prefix { source, length: length.saturating_sub(at), bytes: read, at: 0 };
         let mut walk = Walk { prefix, syntax, levels: Vec::new(), elements: 0 };
         let pixels = walk.up_to_pixels()?;
         let mut header = walk.prefix.bytes;
@@ -196,6 +201,8 @@ impl Prefix {
         }
         while (self.bytes.len() as u64) < end {
             let wanted = (end - self.bytes.len() as u64).max(PIECE as u64);
+            // Else the system would be asked for 32 bytes first, then for 64 …
+            self.bytes.reserve(PIECE);
             let read = (&mut self.source).take(wanted).read_to_end(&mut self.bytes);
             if read.map_err(|error| DicomError::Header(error.to_string()))? == 0 {
                 return Err(DicomError::Ends(self.bytes.len() as u64));

@@ -4,7 +4,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::point::{PointLayer, activated, put};
-use crate::isa::arch;
+use crate::isa::{FEW, arch, has_few};
 use crate::maps::MapLayout;
 use crate::scratch::Scratch;
 use crate::sigmoid::sigmoid;
@@ -76,6 +76,11 @@ dispatch!(Apply<'_> => (), few: [4], many: [8]);
 impl Apply<'_> {
     #[inline(always)]
     fn run<S: Simd, const C: usize>(self, simd: S) {
+        if has_few::<C>(self.layer.outputs()) { self.blocks::<S, FEW>(simd) } else { self.blocks::<S, C>(simd) }
+    }
+
+    #[inline(always)]
+    fn blocks<S: Simd, const C: usize>(self, simd: S) {
         let (inputs, outputs) = (self.layer.inputs(), self.layer.outputs());
         let channel = self.layout.channel();
         let mut scratch = Scratch::take(inputs * S::F32_LANES);

@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use crate::isa::block;
+use crate::isa::block_of;
 use crate::lanes::{add_products, load, load_all, store};
 use crate::packed::{packed, padded};
 
@@ -25,7 +25,8 @@ impl PointLayer {
         let outputs = bias.len();
         let inputs = weights.len() / outputs;
         assert_eq!(weights.len(), inputs * outputs, "length of the kernels");
-        Self { inputs, outputs, weights: packed(weights, outputs, block()), bias: padded(bias, block()) }
+        let block = block_of(outputs);
+        Self { inputs, outputs, weights: packed(weights, outputs, block), bias: padded(bias, block) }
     }
 
     /// Channels that go in.

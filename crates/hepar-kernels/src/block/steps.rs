@@ -4,9 +4,13 @@ use pulp::Simd;
 
 use super::point::{activated, put, relu};
 use super::{BlockLayer, Extras};
+use crate::isa::{FEW, has_few};
 use crate::lanes::load;
 use crate::maps::{MapLayout, doubled};
 use crate::scratch::Scratch;
+
+/// Vectors whose sums are kept in registers for [`FEW`] channels, where 8 channels of 3 vectors fit too.
+const FEW_VECTORS: usize = 6;
 
 /// What all steps of a block know.
 #[derive(Clone, Copy)]
@@ -135,6 +139,15 @@ dispatch!(Walk<'_, '_> => (), few: [4, 2], many: [8, 3]);
 impl Narrow<'_, '_> {
     #[inline(always)]
     fn run<S: Simd, const C: usize, const V: usize>(self, simd: S) {
+        if has_few::<C>(self.planes.layer.narrow.outputs()) {
+            self.blocks::<S, FEW, FEW_VECTORS>(simd);
+        } else {
+            self.blocks::<S, C, V>(simd);
+        }
+    }
+
+    #[inline(always)]
+    fn blocks<S: Simd, const C: usize, const V: usize>(self, simd: S) {
         let Planes { layer, sizes, extras, .. } = self.planes;
         if let Some(halves) = extras.halves {
             let channels = layer.narrow.outputs() + layer.joined.outputs();
@@ -198,7 +211,16 @@ impl Narrow<'_, '_> {
 
 impl Wide<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, const C: usize, const V: usize>(mut self, simd: S) {
+    fn run<S: Simd, const C: usize, const V: usize>(self, simd: S) {
+        if has_few::<C>(self.planes.layer.wide.channels()) {
+            self.blocks::<S, FEW, FEW_VECTORS>(simd);
+        } else {
+            self.blocks::<S, C, V>(simd);
+        }
+    }
+
+    #[inline(always)]
+    fn blocks<S: Simd, const C: usize, const V: usize>(mut self, simd: S) {
         let (run, step) = (self.planes.sizes.run, V * S::F32_LANES);
         let whole = run / step * step;
         for at in (0..whole).step_by(step) {
@@ -224,7 +246,16 @@ impl Wide<'_, '_> {
 
 impl Joined<'_, '_> {
     #[inline(always)]
-    fn run<S: Simd, const C: usize, const V: usize>(mut self, simd: S) {
+    fn run<S: Simd, const C: usize, const V: usize>(self, simd: S) {
+        if has_few::<C>(self.planes.layer.joined.outputs()) {
+            self.blocks::<S, FEW, FEW_VECTORS>(simd);
+        } else {
+            self.blocks::<S, C, V>(simd);
+        }
+    }
+
+    #[inline(always)]
+    fn blocks<S: Simd, const C: usize, const V: usize>(mut self, simd: S) {
         let Planes { layer, sizes, extras, out, .. } = self.planes;
         let added = match extras {
             Extras { halves: Some(halves), .. } => {

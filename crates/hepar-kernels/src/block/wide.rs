@@ -2,7 +2,7 @@
 
 use pulp::Simd;
 
-use crate::isa::block;
+use crate::isa::block_of;
 use crate::lanes::{add_products, load_all};
 use crate::packed::{packed, padded};
 
@@ -32,7 +32,8 @@ impl WideLayer {
             weights[((output * channels + input) * depth + z) * 9 + tap]
         };
         let weights: Vec<f32> = (0..weights.len()).map(by_plane).collect();
-        Self { channels, depth, weights: packed(&weights, channels, block()), bias: padded(bias, block()) }
+        let block = block_of(channels);
+        Self { channels, depth, weights: packed(&weights, channels, block), bias: padded(bias, block) }
     }
 
     /// Channels that go in and come out.

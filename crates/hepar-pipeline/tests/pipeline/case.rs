@@ -422,6 +422,7 @@ proptest! {
 }
 
 /// Makes pointwise networks of any weights.
+#[derive(Debug)]
 struct FakeEngine;
 
 impl Engine for FakeEngine {

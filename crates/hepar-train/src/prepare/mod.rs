@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 pub use cache::Cache;
 pub(crate) use planar::planes_of;
-pub(crate) use spatial::prepare_spatial;
+pub(crate) use spatial::{parts, prepare_spatial};
 
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source};
@@ -53,6 +53,8 @@ pub struct LiverFacts {
     pub surface: Vec<u32>,
     /// Positions, in C order, of the voxels of each lesion: of each 26-connected component of label 2.
     pub lesions: Vec<Vec<u32>>,
+    /// The same of what a network has taken for a lesion; empty where none was asked.
+    pub false_lesions: Vec<Vec<u32>>,
 }
 
 /// Answers whether to stop.
@@ -77,7 +79,10 @@ impl Prepared {
 
     /// Bytes that the case takes in memory.
     fn bytes(&self) -> usize {
-        let lists = self.liver.as_ref().map_or(0, |liver| liver.surface.len() + liver.lesions.concat().len());
+        let lists = self.liver.as_ref().map_or(0, |liver| {
+            liver.surface.len()
+                + [&liver.lesions, &liver.false_lesions].into_iter().flatten().map(Vec::len).sum::<usize>()
+        });
         3 * self.hu.len() + 4 * lists
     }
 }

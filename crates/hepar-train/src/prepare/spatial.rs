@@ -66,14 +66,18 @@ impl LiverFacts {
         let median_hu = median.value()?;
         let tumours = config.stage == hepar_model::stage::StageName::Tumour;
         let lesions = if tumours { lesions(labels) } else { Vec::new() };
-        Some(Self { bounds, median_hu, region: bounds, surface: surface(labels), lesions })
+        Some(Self { bounds, median_hu, region: bounds, surface: surface(labels), lesions, false_lesions: Vec::new() })
     }
 }
 
 /// Voxels of each 26-connected component of label 2, as positions in C order.
 fn lesions(labels: ArrayView3<'_, u8>) -> Vec<Vec<u32>> {
-    let mask = labels.mapv(|label| label == 2);
-    let found = components(mask.view(), Connectivity::Corners26);
+    parts(labels.mapv(|label| label == 2).view())
+}
+
+/// Voxels of each 26-connected component of a mask, as positions in C order.
+pub(crate) fn parts(mask: ArrayView3<'_, bool>) -> Vec<Vec<u32>> {
+    let found = components(mask, Connectivity::Corners26);
     let mut lesions = vec![Vec::new(); found.count()];
     for (position, &lesion) in found.labels.iter().enumerate().filter(|(_, lesion)| **lesion > 0) {
         // Positions of a scan fit into 32 bits: it has fewer than 2³² voxels.

@@ -82,6 +82,25 @@ fn every_stage_trains_validates_and_can_be_exported() {
 }
 
 #[test]
+fn a_network_learns_from_what_it_takes_for_tumours() {
+    let (data, runs) = (data(2), tempfile::tempdir().unwrap());
+    let first = runs.path().join("first");
+    // Whatever it says of a voxel, it is a tumour.
+    let config = TrainConfig { steps: 1, threshold: 0.0, ..tiny(StageName::Tumour) };
+    run(&config, data.path(), &first).unwrap();
+    let start = Some(first.join("last/weights.safetensors"));
+    let config = TrainConfig { steps: 2, start, hard_negatives: 0.9, ..config };
+    let second = runs.path().join("second");
+    run(&TrainConfig { steps: 1, ..config.clone() }, data.path(), &second).unwrap();
+    assert!(run(&config, data.path(), &second).unwrap().finished, "it goes on");
+    let without = TrainConfig { hard_negatives: 0.0, ..config.clone() };
+    assert!(run(&without, data.path(), &runs.path().join("third")).unwrap().finished);
+    let asked_nobody = TrainConfig { start: None, ..config };
+    let error = run(&asked_nobody, data.path(), &runs.path().join("fourth")).unwrap_err().to_string();
+    assert!(error.contains("set start"), "{error}");
+}
+
+#[test]
 fn a_cancelled_run_leaves_a_checkpoint_and_says_so() {
     let (data, runs) = (data(1), tempfile::tempdir().unwrap());
     let control = Control { minutes: Some(0.0), ..Control::default() };

@@ -1,10 +1,12 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use hepar::experiment::losses::{LossResult, Losses};
 use hepar::experiment::{Experiment, ExperimentCase, Question};
 use hepar::watch::Terminal;
-use hepar::{Error, exit, open_model, sentence};
+use hepar::{CpuEngine, Error, exit, open_model, sentence};
+use hepar_model::engine::Engine;
 use hepar_train::{Control, TrainConfig};
 
 use super::model::StageArgument;
@@ -82,6 +84,9 @@ struct Common {
     /// Folder with scans and labels; several may be given
     #[arg(long, value_name = "DIR", required = true)]
     data: Vec<PathBuf>,
+    /// Case that is left out, as lits/volume-11; repeatable
+    #[arg(long, value_name = "CASE")]
+    exclude: Vec<String>,
     /// Folder of the model; for folds one, or one for each in their order [default: the one in the program]
     #[arg(long, value_name = "DIR")]
     model: Vec<PathBuf>,
@@ -115,7 +120,8 @@ impl Arguments {
 
 fn losses(losses: &Losses, quiet: bool) -> Result<u8, Failure> {
     let interrupt = interrupt()?;
-    let control = Control { cancel: interrupt.flag(), progress: !quiet, ..Control::default() };
+    let engine: Arc<dyn Engine> = Arc::new(CpuEngine);
+    let control = Control { cancel: interrupt.flag(), progress: !quiet, engine: Some(engine), ..Control::default() };
     let results: Vec<LossResult> = losses.run(&control)?;
     print(losses.table(&results))?;
     Ok(if interrupt.is_set() { exit::INTERRUPTED } else { exit::DONE })
@@ -123,7 +129,8 @@ fn losses(losses: &Losses, quiet: bool) -> Result<u8, Failure> {
 
 impl Common {
     fn run(self, question: Question) -> Result<u8, Failure> {
-        let experiment = Experiment::plan(question, &self.data, self.model.len().max(1), &self.output, self.force)?;
+        let models = self.model.len().max(1);
+        let experiment = Experiment::plan(question, &self.data, &self.exclude, models, &self.output, self.force)?;
         let models = if self.model.is_empty() {
             vec![open_model(None)?]
         } else {

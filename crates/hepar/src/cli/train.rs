@@ -1,12 +1,15 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use hepar::assemble::{Description, Runs, assemble, is_model_of};
 use hepar::training_page::{check_training_page, write_training_page};
 use hepar::watch::Interrupt;
-use hepar::{ErrorKind, exit};
+use hepar::{CpuEngine, ErrorKind, exit};
+use hepar_model::engine::Engine;
 use hepar_model::stage::StageName;
+use hepar_nets::device::Place;
 use hepar_train::{Cache, Control, Summary, TrainConfig, TrainError, train};
 
 use super::engine::DeviceArguments;
@@ -116,7 +119,11 @@ impl Arguments {
             let minutes = self.minutes.map(|minutes| (minutes - started.elapsed().as_secs_f64() / 60.0).max(0.0));
             let place = self.device.place();
             let cache = self.cache()?;
-            let control = Control { cancel: interrupt.flag(), minutes, progress: !self.quiet, place, cache };
+            let engine: Option<Arc<dyn Engine>> = match place {
+                Place::Cpu => Some(Arc::new(CpuEngine)),
+                Place::Gpu => None,
+            };
+            let control = Control { cancel: interrupt.flag(), minutes, progress: !self.quiet, place, cache, engine };
             let run = self.run_of(stage);
             let summary = train(config, &self.data, &run, &control)
                 .map_err(|source| ErrorKind::Train { doing: format!("train the {stage} network"), source })?;

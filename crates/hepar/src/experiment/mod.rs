@@ -108,14 +108,17 @@ impl Question {
 impl Experiment {
     /// Finds the labelled scans in `data`, as training does, and checks that results can be written to `output`.
     ///
-    /// There must be one model, or one for each fold. `force` lets the tables of an earlier experiment be replaced;
+    /// Cases named in `exclude`, as `lits/lits011`, are left out: those whose labels know no tumours, for instance. There
+    /// must be one model, or one for each fold. `force` lets the tables of an earlier experiment be replaced;
     /// results of scans that the same model made are kept in any case, so that an experiment can be gone on with.
     ///
     /// # Errors
-    /// When there are no labelled scans, models and folds do not fit, or something must not be overwritten.
+    /// When there are no labelled scans, none has a name that is to be left out, models and folds do not fit, or something
+    /// must not be overwritten.
     pub fn plan(
         question: Question,
         data: &[PathBuf],
+        exclude: &[String],
         models: usize,
         output: &Path,
         force: bool,
@@ -130,7 +133,11 @@ impl Experiment {
         let failed =
             |source| ErrorKind::Train { doing: "read the data set".to_owned(), source: TrainError::Data(source) };
         let mut cases = Vec::new();
-        for case in discover(data).map_err(failed)? {
+        let found = discover(data).map_err(failed)?;
+        if let Some(name) = exclude.iter().find(|name| found.iter().all(|case| case.name != **name)) {
+            return Err(ErrorKind::Experiment(format!("there is no case {name} to be left out")).into());
+        }
+        for case in found.into_iter().filter(|case| !exclude.contains(&case.name)) {
             let Source::Volume { image, labels } = case.source else { continue };
             let name = case.name.replace('/', "-");
             let destination = Destination::Folder(ResultFolder::plan(&output.join("cases").join(&name), true)?);
@@ -256,7 +263,7 @@ mod tests {
         let data = data(&["volume-3.nii", "segmentation-3.nii", "volume-11.nii", "segmentation-11.nii"]);
         let out = data.path().join("out");
         let plan =
-            |models| Experiment::plan(Question::Lits { folds: 5 }, &[data.path().to_owned()], models, &out, false);
+            |models| Experiment::plan(Question::Lits { folds: 5 }, &[data.path().to_owned()], &[], models, &out, false);
         let cases: Vec<_> = plan(5).unwrap().cases.into_iter().map(|case| (case.fold, case.planned.name)).collect();
         assert_eq!(cases, [(1, "volume-11".to_owned()), (3, "volume-3".to_owned())]);
         assert!(plan(1).is_ok());
@@ -267,7 +274,7 @@ mod tests {
     fn tables_of_others_are_never_overwritten() {
         let data = data(&["volume-3.nii", "segmentation-3.nii", TABLES_FILE]);
         let out = data.path();
-        let plan = |force| Experiment::plan(Question::Generalisation, &[out.to_owned()], 1, out, force);
+        let plan = |force| Experiment::plan(Question::Generalisation, &[out.to_owned()], &[], 1, out, force);
         assert!(sentence(&plan(true).unwrap_err()).contains("not written by hepar"));
         std::fs::write(out.join(TABLES_FILE), format!("{TABLES_TITLE}lits\n")).unwrap();
         assert!(sentence(&plan(false).unwrap_err()).contains("--force"));

@@ -170,15 +170,15 @@ fn by_fold(experiment: &Experiment, outcome: &Outcome, folds: usize) -> String {
 
 fn every_case(experiment: &Experiment, outcome: &Outcome) -> String {
     let mut text = "\n## Every case\n\nBy hepar's protocol.\n\n\
-                    | case | patient | object | DC | VOE | RVD | ASSD mm | RMSD mm | MSD mm |\n\
-                    |---|---|---|---|---|---|---|---|---|\n"
+                    | case | patient | object | labelled ml | found ml | DC | VOE | RVD | ASSD mm | RMSD mm | MSD mm |\n\
+                    |---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     debug_assert_eq!(outcome.evaluations[0].protocol, Protocol::Hepar);
     for (pair, scores) in outcome.evaluations[0].scored() {
         let patient =
             experiment.cases.iter().find(|case| case.planned.name == pair.case).map(|case| case.patient.to_string());
         for object in ["liver", "tumour"] {
-            let cells = ["dice", "voe", "rvd", "assd", "rmsd", "msd"]
+            let cells = ["reference_ml", "predicted_ml", "dice", "voe", "rvd", "assd", "rmsd", "msd"]
                 .map(|name| number(scores.value(&format!("{object}/{name}"))));
             let patient = patient.as_deref().unwrap_or_default();
             let _ =

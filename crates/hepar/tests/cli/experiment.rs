@@ -14,6 +14,9 @@ fn one_case_gives_the_articles_tables_and_is_not_done_twice() {
     let path = |name: &str| folder.path().join("out").join(name);
     assert_eq!(json(&path("scores-lits-2017.json"))["cases"].as_array().unwrap().len(), 1);
     let tables = std::fs::read_to_string(path("tables.md")).unwrap();
+    let liver = tables.lines().find(|line| line.contains("| liver | ") && line.split(" | ").count() == 11).unwrap();
+    let ml: f64 = liver.split(" | ").nth(3).unwrap().parse().unwrap();
+    assert!(ml > 500.0, "{liver}");
     assert_eq!(tables, run.out);
     hepar(folder.path(), &arguments).fails(5, &["tables.md", "--force"]);
     let labels = std::fs::read_dir(path("cases")).unwrap().next().unwrap().unwrap().path().join("labels.nii.gz");
@@ -28,6 +31,10 @@ fn models_and_folds_must_fit() {
     let arguments = ["experiment", "lits", "--data", ".", "--model", "a", "--model", "b"];
     hepar(folder.path(), &arguments).fails(2, &["2 models for 5 folds"]);
     hepar(folder.path(), &["experiment", "generalisation"]).expect(2);
+    let without = |case| ["experiment", "generalisation", "--data", ".", "--exclude", case];
+    hepar(folder.path(), &without("nobody")).fails(2, &["there is no case nobody to be left out"]);
+    let name = folder.path().file_name().unwrap().to_str().unwrap();
+    hepar(folder.path(), &without(&format!("{name}/a"))).fails(2, &["the data hold no scan with labels"]);
     hepar(folder.path(), &["experiment", "generalisation", "--data", "nowhere"]).fails(3, &["nowhere"]);
 }
 
