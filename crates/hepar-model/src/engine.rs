@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use ndarray::{Array5, ArrayView5};
 
-use crate::ensemble::ensemble_of;
 use crate::topology::NetworkConfig;
 use crate::weights::Weights;
 
@@ -19,15 +18,6 @@ pub trait Engine: Debug + Send + Sync {
     /// # Errors
     /// When the engine cannot run the network.
     fn load(&self, weights: &Weights) -> Result<Box<dyn Network>, EngineError>;
-
-    /// The networks of a stage as one, which is ready to run: its own alone, or else the mean of its ensemble.
-    ///
-    /// # Errors
-    /// When the engine cannot run a network, or there is none.
-    fn load_all(&self, weights: &[Weights]) -> Result<Box<dyn Network>, EngineError> {
-        let networks = weights.iter().map(|weights| self.load(weights)).collect::<Result<_, _>>()?;
-        ensemble_of(networks)
-    }
 }
 
 /// A network with its weights.

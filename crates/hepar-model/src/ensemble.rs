@@ -2,8 +2,9 @@
 
 use ndarray::{Array5, ArrayView5};
 
-use crate::engine::{EngineError, Network, Wanted};
+use crate::engine::{Engine, EngineError, Network, Wanted};
 use crate::topology::NetworkConfig;
+use crate::weights::Weights;
 
 /// Networks of one topology; a probability is the mean of theirs.
 struct Ensemble {
@@ -11,11 +12,16 @@ struct Ensemble {
     others: Vec<Box<dyn Network>>,
 }
 
-/// One network of all, which have one topology: itself where there is only one, else the mean of what they say.
+/// The networks of a stage as one, which is ready to run: its own alone, or else the mean of its ensemble.
 ///
 /// # Errors
-/// When there is none.
-pub(crate) fn ensemble_of(networks: Vec<Box<dyn Network>>) -> Result<Box<dyn Network>, EngineError> {
+/// When the engine cannot run a network, or there is none.
+pub fn load_all(engine: &dyn Engine, weights: &[Weights]) -> Result<Box<dyn Network>, EngineError> {
+    ensemble_of(weights.iter().map(|weights| engine.load(weights)).collect::<Result<_, _>>()?)
+}
+
+/// One network of all, which have one topology: itself where there is only one, else the mean of what they say.
+fn ensemble_of(networks: Vec<Box<dyn Network>>) -> Result<Box<dyn Network>, EngineError> {
     let mut networks = networks.into_iter();
     let first = networks.next().ok_or_else(|| EngineError::Failed("there is no network to run".into()))?;
     let others: Vec<_> = networks.collect();

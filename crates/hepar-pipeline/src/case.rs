@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::{Engine, Network};
+use hepar_model::ensemble::load_all;
 use hepar_model::stage::{Stage, StageName};
 use hepar_volume::{Reorientation, Volume, VoxelBox};
 
@@ -71,7 +72,7 @@ impl Pipeline {
     pub fn load(bundle: &Bundle, engine: &dyn Engine) -> Result<Self, PipelineError> {
         let load = |stage: StageName| {
             let weights = bundle.weights(stage).map_err(|source| PipelineError::Model { stage, source })?;
-            let network = engine.load_all(&weights).map_err(|source| PipelineError::Engine { stage, source })?;
+            let network = load_all(engine, &weights).map_err(|source| PipelineError::Engine { stage, source })?;
             Ok((bundle.card().stage(stage).clone(), network))
         };
         Ok(Self::new(load(StageName::Localizer)?, load(StageName::Liver)?, load(StageName::Tumour)?))

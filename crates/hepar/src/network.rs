@@ -7,6 +7,7 @@ use hepar_engine::CpuNetwork;
 pub use hepar_engine::StepProfile;
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::{Engine, EngineError};
+use hepar_model::ensemble::load_all;
 use hepar_model::stage::StageName;
 use ndarray::{Array5, ArrayD, Axis, Ix5};
 use ndarray_npy::{ReadNpyError, WriteNpyExt, read_npy};
@@ -81,7 +82,7 @@ pub fn run_network(
     let array: Array5<f32> = array.into_dimensionality::<Ix5>().map_err(|_| wrong_rank())?;
     let weights = bundle.weights(stage).map_err(ModelError::from)?;
     let failed = |source| NetworkError::Engine { stage, source };
-    let mut network = engine.load_all(&weights).map_err(failed)?;
+    let mut network = load_all(engine, &weights).map_err(failed)?;
     let probabilities = network.forward(array.view()).map_err(failed)?;
     let probabilities = probabilities.into_shape_with_order(shape).map_err(|_| wrong_rank())?;
     let mut bytes = Cursor::new(Vec::new());

@@ -2,7 +2,7 @@
 
 use hepar_engine::CpuEngine;
 use hepar_model::bundle::Bundle;
-use hepar_model::engine::Engine;
+use hepar_model::ensemble::load_all;
 use hepar_model::generated::uniform;
 use hepar_model::stage::StageName;
 use ndarray::{Array4, Array5, ArrayD, Axis};
@@ -29,7 +29,7 @@ fn a_network_alone_gives_what_the_engine_gives() {
     run(folder.path(), "liver").expect(0);
     let output: Array5<f32> = read_npy(folder.path().join("y.npy")).unwrap();
     let weights = Bundle::open(model()).unwrap().weights(StageName::Liver).unwrap();
-    let expected = CpuEngine.load_all(&weights).unwrap().forward(input.view()).unwrap();
+    let expected = load_all(&CpuEngine, &weights).unwrap().forward(input.view()).unwrap();
     assert_eq!(output, expected);
     assert!(output.iter().any(|&p| p > 0.5) && output.iter().any(|&p| p < 0.5));
 }
@@ -42,7 +42,7 @@ fn planar_networks_take_and_give_four_dimensions() {
     run(folder.path(), "localizer").expect(0);
     let output: Array4<f32> = read_npy(folder.path().join("y.npy")).unwrap();
     let weights = Bundle::open(model()).unwrap().weights(StageName::Localizer).unwrap();
-    let expected = CpuEngine.load_all(&weights).unwrap().forward(input.insert_axis(Axis(2)).view()).unwrap();
+    let expected = load_all(&CpuEngine, &weights).unwrap().forward(input.insert_axis(Axis(2)).view()).unwrap();
     assert_eq!(output, expected.remove_axis(Axis(2)));
 }
 
