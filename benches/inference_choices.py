@@ -64,6 +64,11 @@ def false_lesions(found: np.ndarray, truth: np.ndarray) -> int:
     return count - len(np.setdiff1d(np.unique(components[truth]), [0]))
 
 
+def found_lesions(found: np.ndarray, truth: np.ndarray) -> int:
+    components, _ = ndimage.label(truth, CORNERS)
+    return len(np.setdiff1d(np.unique(components[found]), [0]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("hepar", type=pathlib.Path)
@@ -98,11 +103,13 @@ def main() -> None:
             scale = 255 if probability.dtype == np.uint8 else 1
             for threshold in THRESHOLDS:
                 passed = probability > threshold * scale
-                by_threshold[threshold].append((case["lesions"], dice(passed, truth), false_lesions(passed, truth)))
+                by_threshold[threshold].append((case["lesions"], dice(passed, truth), found_lesions(passed, truth),
+                                                false_lesions(passed, truth)))
             passed = probability > 0.5 * scale
             for least in LEAST_ML:
                 kept = large(passed, least, voxel_ml)
-                by_least[least].append((case["lesions"], dice(kept, truth), false_lesions(kept, truth)))
+                by_least[least].append((case["lesions"], dice(kept, truth), found_lesions(kept, truth),
+                                        false_lesions(kept, truth)))
 
     def mean(rows: list[tuple], column: int, with_lesions: bool = False) -> float:
         return statistics.mean(row[column] for row in rows if row[0] or not with_lesions)
@@ -111,9 +118,10 @@ def main() -> None:
     for overlap, rows in by_overlap.items():
         print(f"| {overlap} | {mean(rows, 1):.4f} | {mean(rows, 2, True):.3f} | {mean(rows, 3):.1f} |")
     for name, table in (("threshold", by_threshold), ("least lesion, ml", by_least)):
-        print(f"\n| {name} | tumour Dice, patients with tumours | false lesions a patient |\n|---|---|---|")
+        print(f"\n| {name} | tumour Dice, patients with tumours | lesions found | false lesions a patient |\n|---|---|---|---|")
         for value, rows in table.items():
-            print(f"| {value} | {mean(rows, 1, True):.3f} | {mean(rows, 2):.1f} |")
+            found, there = sum(row[2] for row in rows), sum(row[0] for row in rows)
+            print(f"| {value} | {mean(rows, 1, True):.3f} | {found} of {there} | {mean(rows, 3):.1f} |")
 
 
 if __name__ == "__main__":
