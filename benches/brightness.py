@@ -13,12 +13,13 @@ import tempfile
 import nibabel
 import numpy as np
 
+from common import dice
+
 SHIFTS = (0, 35, -45)
 
 
-def dice(found: np.ndarray, truth: np.ndarray) -> str:
-    total = int(found.sum()) + int(truth.sum())
-    return f"{2 * int((found & truth).sum()) / total:.3f}" if truth.any() else "–"
+def dice_of(found: np.ndarray, truth: np.ndarray) -> str:
+    return f"{dice(found, truth):.3f}" if truth.any() else "–"
 
 
 def main() -> None:
@@ -43,8 +44,8 @@ def main() -> None:
                                stderr=subprocess.DEVNULL)
                 found = np.asarray(nibabel.load(out).dataobj)
             median = np.median(hu[truth > 0])
-            print(f"| {name} | {shift:+d} | {median:.0f} | {dice(found > 0, truth > 0)} | "
-                  f"{dice(found == 2, truth == 2)} | {int((found == 2).sum())} |", flush=True)
+            print(f"| {name} | {shift:+d} | {median:.0f} | {dice_of(found > 0, truth > 0)} | "
+                  f"{dice_of(found == 2, truth == 2)} | {int((found == 2).sum())} |", flush=True)
 
 
 if __name__ == "__main__":

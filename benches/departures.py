@@ -13,7 +13,8 @@ import json
 import pathlib
 import random
 import subprocess
-import tempfile
+
+from common import labelled_cases
 
 BASE = """widths = [8, 8, 16, 32, 64, 128]
 patch = [32, 96, 96]
@@ -59,13 +60,8 @@ def variants() -> dict[str, str]:
 
 def training_patients(hepar: pathlib.Path, data: list[pathlib.Path]) -> dict[str, str]:
     """A case of each patient with tumours who is trained on, in an order that does not change."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/cases.json"
-        subprocess.run([hepar, "data", "check", *data, "--folds", "3", "--json", path], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        cases = json.loads(pathlib.Path(path).read_text())["cases"]
-    trained = {case["patient"]: case["name"] for case in cases
-               if case["fold"] != 0 and not case["kept_for_tests"] and case["lesions"]}
+    trained = {case["patient"]: case["name"] for case in labelled_cases(hepar, data, 3)
+               if case["fold"] != 0 and case["lesions"]}
     patients = sorted(trained)
     random.Random(1).shuffle(patients)
     return {patient: trained[patient] for patient in patients}

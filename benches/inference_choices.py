@@ -21,20 +21,13 @@ import nibabel
 import numpy as np
 from scipy import ndimage
 
+from common import dice, labelled_cases
+
 OVERLAPS = (0.0, 0.25, 0.5)
 SHIPPED = 0.25
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 LEAST_ML = (0.0, 0.02, 0.04, 0.1, 0.2, 0.5)
 CORNERS = np.ones((3, 3, 3))
-
-
-def cases(hepar: pathlib.Path, data: list[pathlib.Path], folds: int) -> list[dict]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/cases.json"
-        subprocess.run([hepar, "data", "check", *data, "--folds", str(folds), "--json", path], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        found = json.loads(pathlib.Path(path).read_text())["cases"]
-    return [case for case in found if case["labels"] and not case["kept_for_tests"]]
 
 
 def with_overlap(model: pathlib.Path, folder: pathlib.Path, overlap: float) -> pathlib.Path:
@@ -45,11 +38,6 @@ def with_overlap(model: pathlib.Path, folder: pathlib.Path, overlap: float) -> p
     networks = re.sub(r"overlap = \[[^]]*\]", f"overlap = [{overlap}, {overlap}, {overlap}]", networks)
     card.write_text(f"{localizer}[liver]\n{networks}")
     return copy
-
-
-def dice(found: np.ndarray, truth: np.ndarray) -> float:
-    total = int(found.sum()) + int(truth.sum())
-    return 2 * int((found & truth).sum()) / total if total else 1.0
 
 
 def large(found: np.ndarray, least_ml: float, voxel_ml: float) -> np.ndarray:
@@ -80,7 +68,7 @@ def main() -> None:
     by_overlap = {overlap: [] for overlap in OVERLAPS}
     by_threshold = {threshold: [] for threshold in THRESHOLDS}
     by_least = {least: [] for least in LEAST_ML}
-    for case in cases(arguments.hepar, arguments.data, len(models)):
+    for case in labelled_cases(arguments.hepar, arguments.data, len(models)):
         if case["name"] in arguments.liver_only:
             continue
         labels = nibabel.load(case["labels"])
