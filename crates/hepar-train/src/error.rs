@@ -181,8 +181,8 @@ pub enum TrainError {
     /// The network did not run.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The validation did not run.
-    #[error("validate: {0}")]
+    /// The network did not run on whole scans, in validation or in the search for hard negatives.
+    #[error("run the network on whole scans: {0}")]
     Validation(#[from] PipelineError),
     /// What was found cannot be compared with the truth.
     #[error("validate: {0}")]

@@ -25,6 +25,7 @@ pub(crate) fn false_lesions(
     let (Some(liver), Some(facts)) = (ObjectMask::new([0; 3], is_liver.view()), &case.liver) else {
         return Ok(Vec::new());
     };
+    // Every prepared case has such a grid: none is passed over here.
     let (depth, height, width) = case.hu.dim();
     let Ok(grid) = Geometry::axis_aligned([depth, height, width], case.spacing) else { return Ok(Vec::new()) };
     let Ok(scan) = Volume::new(case.hu.clone(), grid) else { return Ok(Vec::new()) };
