@@ -169,7 +169,7 @@ impl EntryLayer {
         let layout = self.pooled(input.batch, input.size);
         assert_eq!(to.len(), layout.len(), "length of the output");
         let distances = input.distances(self.depth);
-        to.par_chunks_mut(layout.plane()).enumerate().for_each(|(plane, to)| {
+        to.par_chunks_mut(layout.plane()).enumerate().with_max_len(1).for_each(|(plane, to)| {
             let (sample, z) = (plane / layout.size[0], plane % layout.size[0]);
             arch().dispatch(PoolPlane { layer: self, input, distances: &distances, layout, sample, z, to });
         });

@@ -108,7 +108,7 @@ pub fn fold(shape: &FirstShape, x: &[f32], weights: &FirstWeights<'_>) -> Folded
     let input = shape.split(x);
     let layer = EntryLayer::linear(shape.depth, weights.kernels, weights.bias);
     let distances = &layer.distances(&input);
-    let planes = (0..shape.batch * shape.size[0]).into_par_iter().map(|plane| {
+    let planes = (0..shape.batch * shape.size[0]).into_par_iter().with_max_len(1).map(|plane| {
         let (sample, z) = (plane / shape.size[0], plane % shape.size[0]);
         arch().dispatch(PlaneMoments { shape, layer: &layer, input: &input, distances, sample, z })
     });
@@ -167,7 +167,7 @@ fn tap_products(shape: &FirstShape, x: &[f32]) -> Vec<f64> {
     let input = &shape.split(x);
     // Each tap as a channel of its own.
     let (taps, distances) = (shape.taps(), &input.distances(shape.depth));
-    let planes = (0..shape.batch * shape.size[0] / shape.per_block()).into_par_iter().map(|at| {
+    let planes = (0..shape.batch * shape.size[0] / shape.per_block()).into_par_iter().with_max_len(1).map(|at| {
         let (sample, k) = (at / (shape.size[0] / shape.per_block()), at % (shape.size[0] / shape.per_block()));
         arch().dispatch(TapProducts { shape, input, distances, sample, k, taps })
     });
@@ -197,7 +197,7 @@ pub fn pool_gradient(shape: &FirstShape, x: &[f32], folded: &[f32], g: &[f32]) -
     let layout = layer.pooled(shape.batch, shape.size);
     assert_eq!(g.len(), layout.voxels(), "length of the gradient");
     let distances = &layer.distances(input);
-    let planes = (0..layout.planes()).into_par_iter().map(|plane| {
+    let planes = (0..layout.planes()).into_par_iter().with_max_len(1).map(|plane| {
         let (sample, k) = (plane / layout.size[0], plane % layout.size[0]);
         arch().dispatch(PoolGradient { shape, layer, input, distances, layout, g, sample, k })
     });

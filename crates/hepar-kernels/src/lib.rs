@@ -10,6 +10,7 @@
 #[macro_use]
 mod lanes;
 
+pub mod adam;
 pub mod block;
 pub mod convolution;
 pub mod entry;
@@ -28,6 +29,7 @@ pub mod residual;
 mod scratch;
 mod sigmoid;
 mod tap_sums;
+mod upsampled;
 mod winograd;
 
 pub use scratch::recycle;

@@ -4,6 +4,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::isa::arch;
+use crate::scratch::taken;
 
 /// Maps and by how much they shrink or grow along each axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,12 +24,12 @@ impl Resampling {
     }
 
     /// Values of a large plane, of a block of these, and of a small plane.
-    fn lengths(&self) -> (usize, usize, usize) {
+    pub(crate) fn lengths(&self) -> (usize, usize, usize) {
         let ([_, h, w], [_, small_h, small_w]) = (self.size, self.small());
         (h * w, self.stride[0] * h * w, small_h * small_w)
     }
 
-    fn check(&self, large: usize, small: usize) {
+    pub(crate) fn check(&self, large: usize, small: usize) {
         assert!(matches!(self.stride, [1 | 2, 2, 2]), "strides {:?}", self.stride);
         assert!(self.size.iter().zip(self.stride).all(|(side, stride)| side % stride == 0), "{self:?}");
         assert_eq!(large, self.maps * self.size.iter().product::<usize>(), "length of the large maps");
@@ -41,7 +42,7 @@ impl Resampling {
     /// When a length or side does not fit.
     pub fn pool(&self, x: &[f32]) -> Vec<f32> {
         let (_, block, small) = self.lengths();
-        let mut y = vec![0.0; x.len() / (block / small)];
+        let mut y = taken(x.len() / (block / small));
         self.check(x.len(), y.len());
         y.par_chunks_mut(small).zip(x.par_chunks(block)).for_each(|(y, x)| {
             arch().dispatch(Pool { shape: *self, x, y });
@@ -56,7 +57,7 @@ impl Resampling {
     pub fn pool_gradient(&self, x: &[f32], g: &[f32]) -> Vec<f32> {
         self.check(x.len(), g.len());
         let (_, block, small) = self.lengths();
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = taken(x.len());
         dx.par_chunks_mut(block).zip(x.par_chunks(block).zip(g.par_chunks(small))).for_each(|(dx, (x, g))| {
             arch().dispatch(PoolGradient { shape: *self, x, g, dx });
         });
@@ -69,12 +70,15 @@ impl Resampling {
     /// When a length or side does not fit.
     pub fn repeat(&self, x: &[f32]) -> Vec<f32> {
         let (_, block, small) = self.lengths();
-        let mut y = vec![0.0; x.len() * (block / small)];
+        let mut y = taken(x.len() * (block / small));
         self.check(y.len(), x.len());
-        y.par_chunks_mut(block).zip(x.par_chunks(small)).for_each(|(y, x)| {
-            arch().dispatch(Repeat { shape: *self, x, y });
-        });
+        y.par_chunks_mut(block).zip(x.par_chunks(small)).for_each(|(y, x)| self.repeat_block(x, y));
         y
+    }
+
+    /// [`Resampling::repeat`] of a small plane: a block of large ones.
+    pub(crate) fn repeat_block(&self, x: &[f32], y: &mut [f32]) {
+        arch().dispatch(Repeat { shape: *self, x, y });
     }
 
     /// The gradient of [`Resampling::repeat`], given that of its output.
@@ -83,16 +87,19 @@ impl Resampling {
     /// When a length or side does not fit.
     pub fn repeat_gradient(&self, g: &[f32]) -> Vec<f32> {
         let (_, block, small) = self.lengths();
-        let mut dx = vec![0.0; g.len() / (block / small)];
+        let mut dx = taken(g.len() / (block / small));
         self.check(g.len(), dx.len());
-        dx.par_chunks_mut(small).zip(g.par_chunks(block)).for_each(|(dx, g)| {
-            arch().dispatch(RepeatGradient { shape: *self, g, dx });
-        });
+        dx.par_chunks_mut(small).zip(g.par_chunks(block)).for_each(|(dx, g)| self.repeat_block_gradient(g, dx));
         dx
     }
 
+    /// [`Resampling::repeat_gradient`] of a block of large planes: a small one.
+    pub(crate) fn repeat_block_gradient(&self, g: &[f32], dx: &mut [f32]) {
+        arch().dispatch(RepeatGradient { shape: *self, g, dx });
+    }
+
     /// The rows of a block of large planes that lie over row `y` of the small one: plane, row in the plane.
-    fn rows(&self, y: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn rows(&self, y: usize) -> impl Iterator<Item = usize> {
         let [_, h, w] = self.size;
         (0..self.stride[0]).flat_map(move |z| [2 * y, 2 * y + 1].map(|row| (z * h + row) * w))
     }
@@ -197,6 +204,7 @@ impl WithSimd for RepeatGradient<'_> {
     fn with_simd<S: Simd>(self, _: S) {
         let width = self.shape.size[2];
         for (y, to) in self.dx.chunks_exact_mut(width / 2).enumerate() {
+            to.fill(0.0);
             for row in self.shape.rows(y) {
                 for (to, pair) in to.iter_mut().zip(self.g[row..row + width].chunks_exact(2)) {
                     *to += pair[0] + pair[1];

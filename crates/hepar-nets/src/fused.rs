@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use hepar_model::topology::{Kernel, NetworkConfig, Ops, ra_unet};
 
-use crate::extension::fused::{block, first_pool, fold, head};
+use crate::extension::fused::{add, block, first_pool, fold, gate, head, join};
 use crate::layers::{Convolution, Normalisation};
 use crate::raunet::{Layers, Map as LayerMap};
 
@@ -22,6 +22,8 @@ pub(crate) enum Map<'a> {
     /// The first layer, as its folded kernels.
     First(Tensor<2>),
     Layer(LayerMap),
+    /// The logistic function of this, upsampled.
+    Mask(Tensor<5>),
     /// An upsampled map and the first layer.
     Joined(Tensor<5>, Tensor<2>),
     /// conv9 of these.
@@ -42,7 +44,19 @@ impl<'a> FusedLayers<'a> {
     fn layer(&self, map: Map<'a>) -> LayerMap {
         match map {
             Map::Layer(map) => map,
-            _ => unreachable!("the topology pools the first layer and joins it with the decoder's last map"),
+            _ => unreachable!(
+                "the topology pools the first layer, joins it with the decoder's last map and gates trunks"
+            ),
+        }
+    }
+
+    fn made(&self, map: Map<'a>) -> Tensor<5> {
+        match self.layer(map) {
+            LayerMap::Joined(joined) => {
+                let [low, full] = *joined;
+                join(low, full)
+            }
+            map => self.layers.made(map),
         }
     }
 }
@@ -61,8 +75,7 @@ impl<'a> Ops for FusedLayers<'a> {
     fn block(&mut self, name: &str, x: Map<'a>, _channels: usize) -> Map<'a> {
         let norms = [(); 3].map(|()| self.layers.next_normalisation(name));
         let convolutions = [(); 4].map(|()| self.layers.next_convolution(name));
-        let x = self.layers.made(self.layer(x));
-        Map::Layer(LayerMap::Made(block(x, norms, convolutions)))
+        Map::Layer(LayerMap::Made(block(self.made(x), norms, convolutions)))
     }
 
     fn convolution(&mut self, name: &str, x: Map<'a>, channels: usize, kernel: Kernel) -> Map<'a> {
@@ -91,7 +104,10 @@ impl<'a> Ops for FusedLayers<'a> {
     }
 
     fn add(&mut self, a: Map<'a>, b: Map<'a>) -> Map<'a> {
-        Map::Layer(self.layers.add(self.layer(a), self.layer(b)))
+        match self.layer(a) {
+            LayerMap::Upsampled(low) => Map::Layer(LayerMap::Made(add(low, self.made(b)))),
+            a => Map::Layer(self.layers.add(a, self.layer(b))),
+        }
     }
 
     fn concatenate(&mut self, first: Map<'a>, second: Map<'a>) -> Map<'a> {
@@ -104,11 +120,15 @@ impl<'a> Ops for FusedLayers<'a> {
     fn sigmoid(&mut self, x: Map<'a>) -> Map<'a> {
         match x {
             probabilities @ Map::Probabilities(_) => probabilities,
+            Map::Layer(LayerMap::Upsampled(logits)) => Map::Mask(logits),
             x => Map::Layer(self.layers.sigmoid(self.layer(x))),
         }
     }
 
     fn gate(&mut self, mask: Map<'a>, trunk: Map<'a>) -> Map<'a> {
-        Map::Layer(self.layers.gate(self.layer(mask), self.layer(trunk)))
+        match mask {
+            Map::Mask(logits) => Map::Layer(LayerMap::Made(gate(logits, self.made(trunk)))),
+            mask => Map::Layer(self.layers.gate(self.layer(mask), self.layer(trunk))),
+        }
     }
 }

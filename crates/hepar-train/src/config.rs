@@ -209,7 +209,10 @@ pub struct Augmentation {
     pub thick_slices: f64,
     /// Share of samples whose Hounsfield units are clipped to a narrower range first, as some data sets are.
     pub clip: f64,
-    /// Share of samples into whose liver synthetic lesions are painted; the tumour stage's only.
+    /// Share of samples into whose liver synthetic lesions are painted; not for the localizer.
+    ///
+    /// The liver stage learns from them that a liver is liver where it is dark, up to its edge: a lesion that it leaves
+    /// out is never shown to the tumour stage.
     #[serde(default)]
     pub lesions: f64,
     /// Greatest displacement along each axis by which samples are bent, smoothly, in millimetres; not for the localizer.
@@ -463,8 +466,7 @@ impl TrainConfig {
                 let of_volumes = [("tilt_degrees", tilt_degrees), ("thick_slices", thick_slices), ("lesions", lesions)];
                 of_volumes.into_iter().chain([("elastic_mm", elastic_mm)]).collect()
             }
-            StageName::Liver => vec![("translation", translation), ("lesions", lesions)],
-            StageName::Tumour => vec![("translation", translation)],
+            StageName::Liver | StageName::Tumour => vec![("translation", translation)],
         };
         let idle = of_others.into_iter().find(|(_, value)| *value != 0.0);
         let idle = idle.map(|(name, value)| format!("{name} = {value} has no meaning for the {} stage", self.stage));

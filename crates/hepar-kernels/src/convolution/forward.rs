@@ -26,12 +26,13 @@ pub fn forward(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
 pub fn input_gradient(shape: &ConvShape, w: &[f32], g: &[f32]) -> Vec<f32> {
     let (taps, transposed) = (shape.taps(), shape.transposed());
     // Output and input channels change places, and every kernel is mirrored.
-    let mirrored: Vec<f32> = (0..w.len())
-        .map(|at| {
-            let (i, o, tap) = (at / taps / shape.outputs, at / taps % shape.outputs, at % taps);
-            w[(o * shape.inputs + i) * taps + taps - 1 - tap]
-        })
-        .collect();
+    let mut mirrored = Scratch::take(w.len());
+    mirrored.par_chunks_mut(taps * shape.outputs).enumerate().for_each(|(i, kernels)| {
+        for (o, kernel) in kernels.chunks_exact_mut(taps).enumerate() {
+            let from = &w[(o * shape.inputs + i) * taps..][..taps];
+            kernel.iter_mut().zip(from.iter().rev()).for_each(|(to, weight)| *to = *weight);
+        }
+    });
     convolve(&transposed, g, &mirrored, &vec![0.0; shape.inputs])
 }
 
@@ -47,7 +48,8 @@ fn convolve(shape: &ConvShape, x: &[f32], w: &[f32], b: &[f32]) -> Vec<f32> {
 
     // One task a plane; its runs lie together, so that no two tasks write to the same place.
     let mut runs = Scratch::take(shape.batch * depth * shape.outputs * frame.run());
-    runs.par_chunks_mut(shape.outputs * frame.run()).enumerate().for_each(|(task, runs)| {
+    let planes = runs.par_chunks_mut(shape.outputs * frame.run()).enumerate().with_max_len(1);
+    planes.for_each(|(task, runs)| {
         let start = task / depth * shape.inputs * frame.map() + task % depth * frame.plane();
         let run = Runs { x: &padded[start..], distances: &distances, kernels: &kernels, width, bias: b, runs };
         arch().dispatch(run);

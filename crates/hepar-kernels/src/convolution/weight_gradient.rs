@@ -9,6 +9,9 @@ use crate::scratch::Scratch;
 /// Positions that are summed before the sums leave the registers; eight channels of them fit the first-level cache.
 const SEGMENT: usize = 768;
 
+/// Fewest sums over planes that are worth a task of their own.
+const TOTALS: usize = 4096;
+
 /// Gradient of the kernels, `[outputs, inputs, d, h, w]`, given the input `x` and the gradient `g` of the output.
 ///
 /// # Panics
@@ -35,8 +38,9 @@ pub fn weight_gradient(shape: &ConvShape, x: &[f32], g: &[f32]) -> Vec<f32> {
         arch().dispatch(Task { products, sums: &mut sums });
         sums
     };
-    let partials: Vec<Vec<f32>> = (0..shape.batch * depth).into_par_iter().map(partial).collect();
-    (0..weights).map(|at| partials.iter().map(|p| f64::from(p[at])).sum::<f64>() as f32).collect()
+    let partials: Vec<Vec<f32>> = (0..shape.batch * depth).into_par_iter().with_max_len(1).map(partial).collect();
+    let total = |at: usize| partials.iter().map(|p| f64::from(p[at])).sum::<f64>() as f32;
+    (0..weights).into_par_iter().with_min_len(TOTALS).map(total).collect()
 }
 
 /// Gradient of the bias, `[outputs]`, given the gradient `g` of the output.

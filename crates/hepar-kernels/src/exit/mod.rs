@@ -91,7 +91,7 @@ impl ExitLayer {
         let slabs = Slabs::new(layout, size, entry.depth() / 2);
         let mut logits = Scratch::zeroed(layout.batch * slabs.count() * slabs.len());
         let distances = &entry.distances(input);
-        logits.par_chunks_mut(slabs.len()).enumerate().for_each(|(at, values)| {
+        logits.par_chunks_mut(slabs.len()).enumerate().with_max_len(1).for_each(|(at, values)| {
             let (sample, first_row) = (at / slabs.count(), at % slabs.count() * ROWS);
             let from = Slab { entry, input, distances, low, layout, sample, first_row };
             arch().dispatch(Task { layer: self, from, wanted, logits: Logits { slabs, values } });

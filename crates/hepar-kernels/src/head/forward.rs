@@ -24,7 +24,7 @@ pub(super) fn convolve(shape: &HeadShape, inputs: &HeadInputs<'_>) -> HeadState 
     layout.lay_out(inputs.low, &mut low);
     let products = &Products::new(shape.halves(), inputs.kernels);
     let mut raw = Scratch::take(shape.first.batch * shape.slabs() * tiles.slab());
-    let slabs = raw.par_chunks_mut(tiles.slab()).enumerate().map(|(at, raw)| {
+    let slabs = raw.par_chunks_mut(tiles.slab()).enumerate().with_max_len(1).map(|(at, raw)| {
         let (sample, first_row) = (at / shape.slabs(), at % shape.slabs() * ROWS);
         let from = Slab { entry: &entry, input: &split, distances, low: &low, layout, sample, first_row };
         arch().dispatch(Convolve { products, bias: inputs.bias, from, tiles, raw })
@@ -41,7 +41,7 @@ pub(super) fn activate(shape: &HeadShape, inputs: &HeadInputs<'_>, state: &HeadS
     let (scale, shift) = inputs.norm(&state.mean, &state.variance).scale_and_shift();
     let mut logits = Scratch::zeroed(layout.batch * slabs.count() * slabs.len());
     let each = logits.par_chunks_mut(slabs.len()).zip(state.raw.par_chunks(tiles.slab()));
-    each.enumerate().for_each(|(at, (values, raw))| {
+    each.enumerate().with_max_len(1).for_each(|(at, (values, raw))| {
         let first_row = at % slabs.count() * ROWS;
         let logits = Logits { slabs, values };
         arch().dispatch(Activate { shape, last: inputs.last, norm: [&scale, &shift], tiles, raw, first_row, logits });

@@ -33,7 +33,7 @@ pub(super) fn input_gradients(shape: &HeadShape, inputs: &HeadInputs<'_>, g: &[f
     };
     let mut low = taken(inputs.low.len());
     let rows = by_rows(&mut low, shape.first.batch, shape.blocks(), ROWS);
-    let sums = rows.into_par_iter().enumerate().map(|(at, low)| {
+    let sums = rows.into_par_iter().enumerate().with_max_len(1).map(|(at, low)| {
         let (sample, first_row) = (at / shape.slabs(), at % shape.slabs() * ROWS);
         arch().dispatch(Task { context, sample, first_row, low })
     });

@@ -31,7 +31,7 @@ pub(super) fn kernel_gradient(shape: &HeadShape, inputs: &HeadInputs<'_>, g: &[f
     let mut low = Scratch::take(layout.len());
     layout.lay_out(inputs.low, &mut low);
     let parts = shape.slabs().div_ceil(TOGETHER);
-    let sums = (0..shape.first.batch * parts).into_par_iter().map(|at| {
+    let sums = (0..shape.first.batch * parts).into_par_iter().with_max_len(1).map(|at| {
         let (sample, part) = (at / parts, at % parts);
         let slabs = part * TOGETHER..shape.slabs().min((part + 1) * TOGETHER);
         let mut sums = Sums::new(shape.halves());

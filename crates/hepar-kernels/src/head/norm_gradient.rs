@@ -37,7 +37,7 @@ pub(super) fn norm_gradient(
         let (sample, first_row) = (at / shape.slabs(), at % shape.slabs() * ROWS);
         Back { shape, tiles, map, distances, layer, norm: [&scale, &shift], sample, first_row }
     };
-    let slabs = raw.par_chunks(tiles.slab()).enumerate();
+    let slabs = raw.par_chunks(tiles.slab()).enumerate().with_max_len(1);
     let sums = slabs.map(|(at, raw)| arch().dispatch(Sums { back: back(at), mean, raw }));
     let total = totals(&sums.collect::<Vec<_>>());
     let (of_last, of_norm) = total.split_at(channels * (taps + 1));
@@ -50,7 +50,7 @@ pub(super) fn norm_gradient(
     let count = (shape.first.batch * shape.first.size.iter().product::<usize>()) as f32;
     let means = |c: usize| [mean[c], beta[c] / count, gamma[c] / count * norm.inverse(c)];
     let means: &Vec<[f32; 3]> = &(0..channels).map(means).collect();
-    let slabs = raw.par_chunks_mut(tiles.slab()).enumerate();
+    let slabs = raw.par_chunks_mut(tiles.slab()).enumerate().with_max_len(1);
     slabs.for_each(|(at, raw)| arch().dispatch(Replace { back: back(at), means, raw }));
     NormGradient { gamma, beta, last }
 }

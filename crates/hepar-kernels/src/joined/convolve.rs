@@ -22,7 +22,7 @@ pub(super) fn convolve(shape: &JoinedShape, products: &Products, low: &[f32], fu
     let full = Maps { values: full, channels: shape.full, size: shape.size };
     let tasks = by_rows(&mut y, shape.batch, shape.size, 2 * ROWS);
     let parts = shape.size[1].div_ceil(2 * ROWS);
-    tasks.into_par_iter().enumerate().for_each(|(at, to)| {
+    tasks.into_par_iter().enumerate().with_max_len(1).for_each(|(at, to)| {
         let (sample, first_row) = (at / parts, at % parts * ROWS);
         arch().dispatch(Task { shape, products, low, full, bias, sample, first_row, to });
     });

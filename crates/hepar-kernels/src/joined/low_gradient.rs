@@ -22,7 +22,8 @@ pub(super) fn low_gradient(shape: &JoinedShape, weights: &[f32], g: &[f32]) -> V
     let weights = transposed_doubled(shape.halves(), weights);
     let g = Maps { values: g, channels: shape.outputs, size: shape.size };
     let parts = blocks[1].div_ceil(ROWS);
-    by_rows(&mut gradient, shape.batch, blocks, ROWS).into_par_iter().enumerate().for_each(|(at, to)| {
+    let rows = by_rows(&mut gradient, shape.batch, blocks, ROWS).into_par_iter().enumerate().with_max_len(1);
+    rows.for_each(|(at, to)| {
         let (sample, first_row) = (at / parts, at % parts * ROWS);
         arch().dispatch(Task { shape, weights: &weights, g, sample, first_row, to });
     });

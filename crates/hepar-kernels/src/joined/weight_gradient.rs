@@ -27,6 +27,7 @@ pub(super) fn weight_gradient(shape: &JoinedShape, low: &[f32], full: &[f32], g:
     let g = Maps { values: g, channels: shape.outputs, size: shape.size };
     let sums: Vec<Vec<f32>> = (0..shape.batch * parts)
         .into_par_iter()
+        .with_max_len(1)
         .map(|at| {
             let (sample, first_row) = (at / parts, at % parts * ROWS);
             arch().dispatch(Task { shape, low, full, g, sample, first_row })

@@ -34,7 +34,7 @@ impl Back<'_> {
         let (scale, shift) = norm.scale_and_shift();
         let (parts, share) = (split.parts(), split.share(channels));
         let shares = channels.div_ceil(share);
-        let sums = (0..parts.len() * shares).into_par_iter().map(|at| {
+        let sums = (0..parts.len() * shares).into_par_iter().with_max_len(1).map(|at| {
             let first = at % shares * share;
             let channels = first..(first + share).min(channels);
             arch().dispatch(Sums { back: self, line: [&scale, &shift], part: parts[at / shares], channels })
@@ -49,7 +49,7 @@ impl Back<'_> {
         let means: Vec<[f32; 2]> =
             (0..channels).map(|c| [beta[c] / count, gamma[c] / count * norm.inverse(c)]).collect();
         let mut dx = taken(self.x.len());
-        split.shares(&mut dx, channels).into_par_iter().for_each(|(part, channels, to)| {
+        split.shares(&mut dx, channels).into_par_iter().with_max_len(1).for_each(|(part, channels, to)| {
             arch().dispatch(Write { back: self, line: [&scale, &shift], means: &means, part, channels, to });
         });
         (dx, gamma, beta)
@@ -87,9 +87,6 @@ struct Sums<'a> {
 
 dispatch!(Sums<'_> => Vec<f64>, few: [4], many: [8]);
 
-/// Partial sums, as many as the widest vector has lanes.
-const LANES: usize = 16;
-
 impl Sums<'_> {
     #[inline(always)]
     fn run<S: Simd, const C: usize>(self, simd: S) -> Vec<f64> {
@@ -97,18 +94,17 @@ impl Sums<'_> {
         let gradient = back.of_normalised::<S, C>(simd, part, channels.clone());
         let mut sums = Vec::with_capacity(2 * channels.len());
         for (row, c) in channels.enumerate() {
-            let (scale, shift, mean) = (scale[c], shift[c], back.norm.mean[c]);
-            let (mut by_x, mut plain) = ([0.0f32; LANES], [0.0f32; LANES]);
-            let (x, g) = (back.voxels(part, c), gradient.channel(row));
-            for (x, g) in x.chunks(LANES).zip(g.chunks(LANES)) {
-                for (lane, (x, g)) in x.iter().zip(g).enumerate() {
-                    let passed = if x.mul_add(scale, shift) > 0.0 { *g } else { 0.0 };
-                    plain[lane] += passed;
-                    by_x[lane] += passed * (x - mean);
-                }
+            let through = Through::<S>::new(simd, scale[c], shift[c], back.norm.mean[c]);
+            let mut of_channel = [simd.splat_f32s(0.0); 2];
+            let (x, end) = S::as_simd_f32s(back.voxels(part, c));
+            let g = S::as_simd_f32s(gradient.channel(row)).0;
+            for (x, g) in x.iter().zip(g) {
+                through.add(simd, *x, *g, &mut of_channel);
             }
-            let total = |lanes: [f32; LANES]| lanes.iter().map(|lane| f64::from(*lane)).sum::<f64>();
-            sums.extend([total(by_x), total(plain)]);
+            if !end.is_empty() {
+                through.add(simd, simd.partial_load_f32s(end), g[x.len()], &mut of_channel);
+            }
+            sums.extend(of_channel.map(|sum| f64::from(simd.reduce_sum_f32s(sum))));
         }
         sums
     }
@@ -136,13 +132,58 @@ impl Write<'_, '_> {
         let mut sums = zeros(channels.len(), part.voxels);
         back.shortcut.add::<S, C>(simd, &output, channels.clone(), &mut sums);
         for ((row, c), to) in channels.enumerate().zip(to) {
-            let (scale, shift, mean, [mean_g, slope]) = (scale[c], shift[c], back.norm.mean[c], means[c]);
-            let values = back.voxels(part, c).iter().zip(gradient.channel(row)).zip(sums.channel(row));
-            for (to, ((x, g), along)) in to.iter_mut().zip(values) {
-                let passed = if x.mul_add(scale, shift) > 0.0 { *g } else { 0.0 };
-                // scale · (g − mean(g) − x̂ · mean(g · x̂)), with x̂ = (x − mean) / σ.
-                *to = scale.mul_add(passed - mean_g - (x - mean) * slope, *along);
+            let through = Through::<S>::new(simd, scale[c], shift[c], back.norm.mean[c]);
+            let means = means[c].map(|mean| simd.splat_f32s(mean));
+            let (x, x_end) = S::as_simd_f32s(back.voxels(part, c));
+            let [g, along] = [&gradient, &sums].map(|panel| S::as_simd_f32s(panel.channel(row)).0);
+            let (to, to_end) = S::as_mut_simd_f32s(to);
+            for (to, (x, (g, along))) in to.iter_mut().zip(x.iter().zip(g.iter().zip(along))) {
+                *to = through.back(simd, *x, *g, means, *along);
+            }
+            if !x_end.is_empty() {
+                let last = through.back(simd, simd.partial_load_f32s(x_end), g[x.len()], means, along[x.len()]);
+                simd.partial_store_f32s(to_end, last);
             }
         }
+    }
+}
+
+/// How the gradient of a channel goes back through ReLU, and how far its input lies from the mean.
+struct Through<S: Simd> {
+    scale: S::f32s,
+    shift: S::f32s,
+    mean: S::f32s,
+}
+
+impl<S: Simd> Through<S> {
+    #[inline(always)]
+    fn new(simd: S, scale: f32, shift: f32, mean: f32) -> Self {
+        let [scale, shift, mean] = [scale, shift, mean].map(|value| simd.splat_f32s(value));
+        Self { scale, shift, mean }
+    }
+
+    /// What passes of `g` at the input `x`, and x − mean.
+    #[inline(always)]
+    fn of(&self, simd: S, x: S::f32s, g: S::f32s) -> (S::f32s, S::f32s) {
+        let zero = simd.splat_f32s(0.0);
+        let is_passed = simd.greater_than_f32s(simd.mul_add_e_f32s(x, self.scale, self.shift), zero);
+        (simd.select_f32s(is_passed, g, zero), simd.sub_f32s(x, self.mean))
+    }
+
+    /// Adds what passes times x − mean to the first sum, and what passes to the second.
+    #[inline(always)]
+    fn add(&self, simd: S, x: S::f32s, g: S::f32s, sums: &mut [S::f32s; 2]) {
+        let (passed, from_mean) = self.of(simd, x, g);
+        sums[0] = simd.mul_add_e_f32s(passed, from_mean, sums[0]);
+        sums[1] = simd.add_f32s(sums[1], passed);
+    }
+
+    /// The gradient of the input: scale · (g − mean(g) − x̂ · mean(g · x̂)) with x̂ = (x − mean) / σ, plus what comes along
+    /// the shortcut. Of the two means the second is over the deviation.
+    #[inline(always)]
+    fn back(&self, simd: S, x: S::f32s, g: S::f32s, [mean_g, slope]: [S::f32s; 2], along: S::f32s) -> S::f32s {
+        let (passed, from_mean) = self.of(simd, x, g);
+        let left = simd.sub_f32s(simd.sub_f32s(passed, mean_g), simd.mul_f32s(from_mean, slope));
+        simd.mul_add_e_f32s(self.scale, left, along)
     }
 }

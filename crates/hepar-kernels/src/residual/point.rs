@@ -84,7 +84,7 @@ impl Split {
     /// The product of a matrix with all channels of `from`, one map's behind the other's, plus a bias.
     pub fn multiply(&self, from: &[Maps<'_>], matrix: &Matrix, bias: &[f32]) -> Vec<f32> {
         let mut y = taken(self.batch * bias.len() * self.voxels);
-        self.shares(&mut y, bias.len()).into_par_iter().for_each(|(part, channels, to)| {
+        self.shares(&mut y, bias.len()).into_par_iter().with_max_len(1).for_each(|(part, channels, to)| {
             arch().dispatch(Multiply { split: *self, from, matrix, bias, part, channels, to });
         });
         y
@@ -98,6 +98,7 @@ impl Split {
         let tasks = parts.len() * shares.len();
         let sums: Vec<Vec<f32>> = (0..tasks)
             .into_par_iter()
+            .with_max_len(1)
             .map(|at| {
                 let (part, channels) = (parts[at / shares.len()], shares[at % shares.len()].clone());
                 arch().dispatch(Dots { split: *self, g, x, part, channels })

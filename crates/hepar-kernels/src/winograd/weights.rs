@@ -1,5 +1,7 @@
 //! Kernels in Winograd's domain, and their gradients back from it.
 
+use rayon::prelude::*;
+
 use crate::isa::block;
 
 /// What a row of four voxels of each half is multiplied with, for each product along one axis.
@@ -102,25 +104,44 @@ fn packed<'a>(
     in_plane: &[[f32; 3]],
     channels: usize,
     inputs: usize,
-    kernel: impl Fn(usize, usize) -> &'a [f32],
+    kernel: impl Fn(usize, usize) -> &'a [f32] + Sync,
 ) -> Vec<f32> {
     let (blocks, n) = (channels.div_ceil(block()), in_plane.len());
-    let mut packed = vec![0.0; n * n * blocks * along_z.len() * inputs * block()];
-    for channel in 0..channels {
+    // Of one channel, `[input, product along y and x, product along z]`.
+    let of_channel = |channel: usize| {
+        let mut products = Vec::with_capacity(inputs * n * n * along_z.len());
         for input in 0..inputs {
-            let kernel = kernel(channel, input);
-            for (yx, z) in (0..n * n).flat_map(|yx| (0..along_z.len()).map(move |z| (yx, z))) {
-                let (y, x) = (&in_plane[yx / n], &in_plane[yx % n]);
-                // In f64: the transform rounds once.
-                let term = |tap: usize| {
-                    let weight = f64::from(along_z[z][tap / 9]) * f64::from(y[tap / 3 % 3]) * f64::from(x[tap % 3]);
-                    weight * f64::from(kernel[tap])
-                };
-                let value = (0..kernel.len()).map(term).sum::<f64>();
+            transform(along_z, in_plane, kernel(channel, input), &mut products);
+        }
+        products
+    };
+    let transformed: Vec<Vec<f32>> = (0..channels).into_par_iter().map(of_channel).collect();
+    let mut packed = vec![0.0; n * n * blocks * along_z.len() * inputs * block()];
+    for (channel, products) in transformed.iter().enumerate() {
+        for (input, products) in products.chunks_exact(n * n * along_z.len()).enumerate() {
+            for (at, product) in products.iter().enumerate() {
+                let (yx, z) = (at / along_z.len(), at % along_z.len());
                 let place = ((yx * blocks + channel / block()) * along_z.len() + z) * inputs + input;
-                packed[place * block() + channel % block()] = value as f32;
+                packed[place * block() + channel % block()] = *product;
             }
         }
     }
     packed
+}
+
+/// Appends a kernel's products, `[product along y and x, product along z]`: axis by axis, in f64, so that only the results
+/// are rounded.
+fn transform(along_z: &[[f32; 3]], in_plane: &[[f32; 3]], kernel: &[f32], products: &mut Vec<f32>) {
+    let dot = |row: &[f32; 3], taps: [f64; 3]| (0..3).map(|tap| f64::from(row[tap]) * taps[tap]).sum::<f64>();
+    let depth = kernel.len() / 9;
+    for along_y in in_plane {
+        for along_x in in_plane {
+            let mut planes = [0.0; 3];
+            for (plane, taps) in planes[..depth].iter_mut().zip(kernel.chunks_exact(9)) {
+                let row = |y: usize| dot(along_x, std::array::from_fn(|x| f64::from(taps[3 * y + x])));
+                *plane = dot(along_y, std::array::from_fn(row));
+            }
+            products.extend(along_z.iter().map(|row| dot(row, planes) as f32));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::TensorData;
+use hepar_kernels::adam::Adam;
 use hepar_kernels::convolution::{self, ConvShape};
 use hepar_kernels::joined;
 use hepar_kernels::norm::{self, MapShape, Norm};
@@ -12,12 +13,26 @@ use super::{LayerGradients, Layers, NormState, joined_shape, resampled};
 
 type FlexTensor = FloatTensor<Flex>;
 
+/// Lets a later result lie in the pages of a tensor that nobody else needs.
+pub(super) fn recycle(tensor: FlexTensor) {
+    if tensor.is_unique()
+        && let Ok(values) = tensor.into_data().try_into_vec::<f32>()
+    {
+        hepar_kernels::recycle(values);
+    }
+}
+
 /// The values of a tensor in C order, read in place where it lies so.
 pub(super) struct Values(FlexTensor);
 
 impl Values {
     pub fn of(tensor: &FlexTensor) -> Self {
         Self(tensor.to_contiguous())
+    }
+
+    /// The same where the tensor is not needed any more: nobody shares it if nobody did before.
+    fn taken(tensor: FlexTensor) -> Self {
+        if tensor.is_contiguous() { Self(tensor) } else { Self(tensor.to_contiguous()) }
     }
 
     pub fn slice(&self) -> &[f32] {
@@ -41,7 +56,7 @@ fn map_shape(x: &FlexTensor) -> MapShape {
 }
 
 /// How maps with the large sides `[d, h, w]` are halved or doubled.
-fn resampling([n, c, d, h, w]: [usize; 5], is_spatial: bool) -> Resampling {
+pub(super) fn resampling([n, c, d, h, w]: [usize; 5], is_spatial: bool) -> Resampling {
     Resampling { maps: n * c, size: [d, h, w], stride: [if is_spatial { 2 } else { 1 }, 2, 2] }
 }
 
@@ -106,19 +121,19 @@ impl Layers for Flex {
         gradient: FlexTensor,
         first: FlexTensor,
         second: FlexTensor,
-        [beta_1, beta_2]: [f32; 2],
+        betas: [f32; 2],
         step: f32,
         epsilon: f32,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
         let dims = parameter.shape().to_vec();
-        let [parameter, gradient, first, second] = [&parameter, &gradient, &first, &second].map(Values::of);
-        let moment = |moment: &Values, beta: f32, of: fn(f32) -> f32| -> Vec<f32> {
-            moment.slice().iter().zip(gradient.slice()).map(|(m, g)| beta * m + (1.0 - beta) * of(*g)).collect()
-        };
-        let (first, second) = (moment(&first, beta_1, |g| g), moment(&second, beta_2, |g| g * g));
-        let moved = parameter.slice().iter().zip(first.iter().zip(&second));
-        let moved = moved.map(|(p, (m, v))| p - step * m / (v.sqrt() + epsilon)).collect();
-        (tensor(moved, &dims), tensor(first, &dims), tensor(second, &dims))
+        let [parameter, gradient, first, second] = [parameter, gradient, first, second].map(Values::taken);
+        let after = Adam { betas, step, epsilon }.moved(
+            gradient.slice(),
+            parameter.slice(),
+            [&first, &second].map(Values::slice),
+        );
+        [parameter, gradient, first, second].into_iter().for_each(|values| recycle(values.0));
+        after.map(|values| tensor(values, &dims)).into()
     }
 }
 

@@ -82,7 +82,7 @@ fn thickened(hu: &Array3<f32>, thickness: usize) -> Array3<f32> {
 }
 
 /// A quarter, a half, a quarter of neighbours along each axis; the borders repeat their voxels.
-fn blurred(hu: Array3<f32>) -> Array3<f32> {
+pub(super) fn blurred(hu: Array3<f32>) -> Array3<f32> {
     (0..3).fold(hu, |hu, axis| {
         let last = hu.len_of(Axis(axis)) - 1;
         let mut soft = hu.clone();

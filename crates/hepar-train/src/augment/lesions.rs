@@ -1,17 +1,29 @@
 //! Synthetic lesions in real livers.
 //!
 //! Few patients have few lesions, and hardly two of a kind. A lesion of random size, shape, contrast and edge that is
-//! painted into real tissue keeps the scan's noise, and is another one in every sample.
+//! painted into real tissue keeps the scan's noise, and is another one in every sample. Sizes reach from small ones by
+//! the dozen to one that fills a whole patch, of which a network sees nothing but that it is dark: each size that no
+//! sample shows is one that the network does not find.
 
+use ndarray::Array3;
 use rand::Rng;
 
+use super::intensity::blurred;
 use super::spatial::Extract;
 
-/// Least and greatest radius in millimetres; drawn evenly in its logarithm.
-const RADIUS_MM: [f64; 2] = [2.5, 15.0];
+/// Least and greatest radius in millimetres of small, middling and large lesions; drawn evenly in its logarithm.
+const SMALL_MM: [f64; 2] = [2.0, 7.0];
+const MIDDLING_MM: [f64; 2] = [2.5, 15.0];
+const LARGE_MM: [f64; 2] = [15.0, 50.0];
+
+/// Lesions smaller than this have no necrosis, in millimetres of radius.
+const NECROSIS_FROM_MM: f64 = 8.0;
 
 /// Waves that dent a surface.
-const WAVES: usize = 4;
+const WAVES: usize = 5;
+
+/// Waves that make a lesion uneven inside.
+const SPOTS: usize = 2;
 
 /// How often a voxel of the liver is looked for before a lesion is given up.
 const TRIES: usize = 60;
@@ -29,11 +41,24 @@ struct Lesion {
     rim: f32,
     /// Width of its edge in millimetres.
     edge_mm: f64,
-    /// Share of the tissue's own structure, vessels above all, that is left inside.
+    /// Share of the tissue's own structure, vessels above all, that is left inside; its noise stays whole, or else
+    /// the network learns that lesions are smooth.
     kept: f32,
+    /// Hounsfield units that its middle is darker than its core; 0 without necrosis.
+    necrosis: f32,
+    spots: [Wave; SPOTS],
 }
 
-/// A dent that repeats over the directions from a centre.
+/// The tissue that lesions are painted into, as it was before the first.
+struct Tissue {
+    hu: Array3<f32>,
+    /// The same without most of its noise.
+    smooth: Array3<f32>,
+    /// Mean of the liver.
+    liver: f32,
+}
+
+/// A wave through space: a dent over the directions from a centre, or brighter and darker millimetres.
 struct Wave {
     direction: [f64; 3],
     phase: f64,
@@ -51,10 +76,24 @@ pub(crate) fn paint_lesions(rng: &mut impl Rng, sample: &mut Extract, spacing: [
         return;
     }
     let liver = (sum / count as f64) as f32;
-    let lesions = if rng.random_bool(0.6) { rng.random_range(1..=3) } else { rng.random_range(4..=12) };
-    for _ in 0..lesions {
+    let tissue = Tissue { hu: sample.hu.clone(), smooth: blurred(sample.hu.clone()), liver };
+    for radii in sizes(rng) {
         if let Some(centre) = liver_voxel(rng, sample) {
-            Lesion::draw(rng, centre, spacing).paint(sample, spacing, liver);
+            Lesion::draw(rng, centre, spacing, radii).paint(sample, spacing, &tissue);
+        }
+    }
+}
+
+/// From which radii each lesion of a sample is drawn: few of middling size, a dozen small ones, or a large one, mostly
+/// with small ones beside it.
+fn sizes(rng: &mut impl Rng) -> Vec<[f64; 2]> {
+    match rng.random_range(0..20) {
+        0..9 => vec![MIDDLING_MM; rng.random_range(1..=3)],
+        9..15 => vec![SMALL_MM; rng.random_range(4..=14)],
+        _ => {
+            let mut sizes = vec![SMALL_MM; rng.random_range(0..=4)];
+            sizes.push(LARGE_MM);
+            sizes
         }
     }
 }
@@ -73,14 +112,21 @@ fn between(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
 }
 
 impl Lesion {
-    fn draw(rng: &mut impl Rng, centre: [usize; 3], spacing: [f64; 3]) -> Self {
-        let radius_mm = between(rng, RADIUS_MM.map(f64::ln)).exp();
+    fn draw(rng: &mut impl Rng, centre: [usize; 3], spacing: [f64; 3], radii_mm: [f64; 2]) -> Self {
+        let radius_mm = between(rng, radii_mm.map(f64::ln)).exp();
         let axes = std::array::from_fn(|axis| radius_mm * between(rng, [0.75, 1.3]) / spacing[axis]);
         let waves = std::array::from_fn(|_| Wave {
             direction: std::array::from_fn(|_| between(rng, [-3.0, 3.0])),
             phase: between(rng, [0.0, std::f64::consts::TAU]),
             height: between(rng, [0.0, 0.12]),
         });
+        let spots = std::array::from_fn(|_| Wave {
+            direction: std::array::from_fn(|axis| spacing[axis] * between(rng, [-0.4, 0.4])),
+            phase: between(rng, [0.0, std::f64::consts::TAU]),
+            height: between(rng, [0.0, 8.0]),
+        });
+        let is_necrotic = radius_mm > NECROSIS_FROM_MM && rng.random_bool(0.3);
+        let necrosis = if is_necrotic { between(rng, [8.0, 30.0]) } else { 0.0 };
         // Most metastases are darker than portal-venous liver; some are brighter, or have a bright rim.
         let (core, rim) = match rng.random_range(0..20) {
             0..2 => (between(rng, [20.0, 60.0]), 0.0),
@@ -95,7 +141,9 @@ impl Lesion {
             core: core as f32,
             rim: rim as f32,
             edge_mm: between(rng, [0.6, 2.5]),
-            kept: between(rng, [0.4, 1.0]) as f32,
+            kept: between(rng, [0.2, 1.0]) as f32,
+            necrosis: necrosis as f32,
+            spots,
         }
     }
 
@@ -111,7 +159,17 @@ impl Lesion {
         (1.0 + dents - distance) * self.radius_mm
     }
 
-    fn paint(&self, sample: &mut Extract, spacing: [f64; 3], liver: f32) {
+    /// Hounsfield units of a voxel inside, `depth` millimetres below the surface.
+    fn hu(&self, voxel: [usize; 3], depth: f64, tissue: &Tissue) -> f32 {
+        let Tissue { hu, smooth, liver } = tissue;
+        let structure = (smooth[voxel] - liver) * self.kept;
+        let noise = hu[voxel] - smooth[voxel];
+        let spots: f64 = self.spots.iter().map(|wave| wave.at(voxel.map(|at| at as f64))).sum();
+        let middle = 1.0 / (1.0 + (-8.0 * (depth / self.radius_mm - 0.4)).exp());
+        liver + structure + noise + self.core + spots as f32 - self.necrosis * middle as f32
+    }
+
+    fn paint(&self, sample: &mut Extract, spacing: [f64; 3], tissue: &Tissue) {
         let dim: [usize; 3] = sample.labels.dim().into();
         let reach: [f64; 3] = std::array::from_fn(|axis| self.axes[axis] * 1.6 + 3.0 * self.edge_mm / spacing[axis]);
         let range = |axis: usize| {
@@ -132,8 +190,7 @@ impl Lesion {
                     let inside = (1.0 / (1.0 + (-2.0 * depth / self.edge_mm).exp())) as f32;
                     let near = (-(depth / (1.0 + self.edge_mm)).powi(2)).exp() as f32;
                     let hu = &mut sample.hu[voxel];
-                    let flat = liver + (*hu - liver) * self.kept;
-                    *hu += inside * (flat - *hu + self.core) + near * self.rim;
+                    *hu += inside * (self.hu(voxel, depth, tissue) - *hu) + near * self.rim;
                     if depth > 0.0 {
                         sample.labels[voxel] = 2;
                     }
@@ -183,12 +240,49 @@ mod tests {
             }
             let inside = after.labels.iter().zip(&after.hu).filter(|(label, _)| **label == 2);
             let values: Vec<f32> = inside.map(|(_, hu)| *hu).collect();
-            assert!(values.iter().all(|hu| (-50.0..250.0).contains(hu)));
+            assert!(values.iter().all(|hu| (-60.0..250.0).contains(hu)));
             lesions += usize::from(!values.is_empty());
             darker += usize::from(values.iter().sum::<f32>() / (values.len().max(1) as f32) < 105.0);
         }
         assert_eq!(lesions, 30);
         assert!(darker > 20, "most are darker: {darker}");
+    }
+
+    #[test]
+    fn sizes_reach_from_dozens_of_small_ones_to_one_that_fills_the_sample() {
+        let shares: Vec<f64> = (0..60)
+            .map(|seed| {
+                let labels = painted(seed).labels;
+                let [liver, lesions] =
+                    [1, 2].map(|value| labels.iter().filter(|label| **label == value).count() as f64);
+                lesions / (liver + lesions)
+            })
+            .collect();
+        assert!(shares.iter().any(|share| *share > 0.7), "{shares:?}");
+        assert!(shares.iter().filter(|share| **share < 0.05).count() > 15, "{shares:?}");
+        let numbers: Vec<usize> = (0..60).map(|seed| sizes(&mut ChaCha8Rng::seed_from_u64(seed)).len()).collect();
+        assert!(numbers.contains(&1) && numbers.iter().any(|number| *number >= 12), "{numbers:?}");
+    }
+
+    #[test]
+    fn lesions_are_as_noisy_as_the_liver() {
+        let mut noisy = sample();
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        noisy.hu.mapv_inplace(|hu| hu + 30.0 * (rng.random::<f32>() - 0.5));
+        let before = noisy.hu.clone();
+        paint_lesions(&mut rng, &mut noisy, [2.5, 1.0, 1.0]);
+        // Neighbours differ by noise alone where the lesion is even.
+        let roughness = |hu: &Array3<f32>, wanted: u8| {
+            let differences: Vec<f32> = noisy
+                .labels
+                .indexed_iter()
+                .filter(|((k, j, i), label)| *i > 0 && **label == wanted && noisy.labels[[*k, *j, *i - 1]] == wanted)
+                .map(|((k, j, i), _)| (hu[[k, j, i]] - hu[[k, j, i - 1]]).abs())
+                .collect();
+            differences.iter().sum::<f32>() / differences.len() as f32
+        };
+        let (was, is) = (roughness(&before, 2), roughness(&noisy.hu, 2));
+        assert!((is / was - 1.0).abs() < 0.25, "{was} {is}");
     }
 
     #[test]

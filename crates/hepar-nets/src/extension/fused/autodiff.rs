@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, TensorMetadata};
 use hepar_kernels::head::HeadState;
 use hepar_kernels::residual::ResidualState;
 
@@ -114,6 +114,45 @@ impl<B: burn::backend::Backend> HeadTensors<B> {
     }
 }
 
+/// The sides of the map that is upsampled are all that is left of a join.
+#[derive(Debug)]
+struct JoinStep;
+
+impl<B: FusedGradients> Backward<B, 2> for JoinStep {
+    type State = [usize; 5];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        register!(grads, B, ops.parents, B::join_gradients(ops.state, grad));
+    }
+}
+
+#[derive(Debug)]
+struct AddStep;
+
+impl<B: FusedGradients> Backward<B, 2> for AddStep {
+    /// Whether depth is upsampled as well.
+    type State = bool;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        register!(grads, B, ops.parents, [B::upsample_gradient(ops.state, grad.clone()), grad]);
+    }
+}
+
+#[derive(Debug)]
+struct GateStep;
+
+impl<B: FusedGradients> Backward<B, 2> for GateStep {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [logits, trunk] = ops.state;
+        register!(grads, B, ops.parents, B::gate_gradients(logits, trunk, grad));
+    }
+}
+
 impl<B: FusedGradients, C: CheckpointStrategy> FusedLayers for Autodiff<B, C> {
     fn fused_fold(
         x: FloatTensor<Self>,
@@ -181,5 +220,37 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedLayers for Autodiff<B, C> {
             OpsKind::UnTracked(step) => step.finish(y),
         };
         (y, FloatTensor::<Self>::new(statistics))
+    }
+
+    fn fused_join(low: FloatTensor<Self>, full: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [low.node(), full.node()];
+        let (low, full) = (low.into_primitive(), full.into_primitive());
+        let sides = low.shape().dims();
+        let y = B::fused_join(low, full);
+        match JoinStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(sides, y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn fused_add(low: FloatTensor<Self>, full: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [low.node(), full.node()];
+        let (low, full) = (low.into_primitive(), full.into_primitive());
+        let is_spatial = low.shape()[2] < full.shape()[2];
+        let y = B::fused_add(low, full);
+        match AddStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(is_spatial, y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
+    }
+
+    fn fused_gate(logits: FloatTensor<Self>, trunk: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [logits.node(), trunk.node()];
+        let (logits, trunk) = (logits.into_primitive(), trunk.into_primitive());
+        let y = B::fused_gate(logits.clone(), trunk.clone());
+        match GateStep.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish([logits, trunk], y),
+            OpsKind::UnTracked(step) => step.finish(y),
+        }
     }
 }

@@ -6,24 +6,16 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use hepar_kernels::first::{self, FirstShape, FirstWeights};
 use hepar_kernels::head::{self, HeadInputs, HeadShape, HeadState};
+use hepar_kernels::resampling::Resampling;
 use hepar_kernels::residual::{self, ResidualShape, ResidualState, ResidualWeights};
 use hepar_model::topology::NORM_EPSILON;
 
 use super::{BlockTensors, ConvTensors, FusedGradients, FusedLayers, HeadTensors, NormTensors};
-use crate::extension::flex::{Values, tensor};
+use crate::extension::flex::{Values, recycle, resampling, tensor};
 
 type FlexTensor = FloatTensor<Flex>;
 
 const EPSILON: f32 = NORM_EPSILON as f32;
-
-/// Lets a later result lie in the pages of a tensor that nobody else needs.
-fn recycle(tensor: FlexTensor) {
-    if tensor.is_unique()
-        && let Ok(values) = tensor.into_data().try_into_vec::<f32>()
-    {
-        hepar_kernels::recycle(values);
-    }
-}
 
 /// Sizes of the first layer; its kernels have `taps` taps.
 fn first_shape(x: &FlexTensor, channels: usize, taps: usize) -> FirstShape {
@@ -160,6 +152,27 @@ impl FusedLayers for Flex {
         let (y, statistics, _) = Self::head_forward(x, from);
         (y, statistics)
     }
+
+    fn fused_join(low: FlexTensor, full: FlexTensor) -> FlexTensor {
+        let (shape, [n, c, ..]) = (upsampling(&low, &full), low.shape().dims::<5>());
+        let [_, behind, d, h, w] = full.shape().dims();
+        let y = shape.join(n, Values::of(&low).slice(), Values::of(&full).slice());
+        tensor(y, &[n, c + behind, d, h, w])
+    }
+
+    fn fused_add(low: FlexTensor, full: FlexTensor) -> FlexTensor {
+        like(upsampling(&low, &full).add(Values::of(&low).slice(), Values::of(&full).slice()), &full)
+    }
+
+    fn fused_gate(logits: FlexTensor, trunk: FlexTensor) -> FlexTensor {
+        like(upsampling(&logits, &trunk).gate(Values::of(&logits).slice(), Values::of(&trunk).slice()), &trunk)
+    }
+}
+
+/// How `low` becomes as large as `full`.
+fn upsampling(low: &FlexTensor, full: &FlexTensor) -> Resampling {
+    let ([n, c, low_depth, ..], [_, _, d, h, w]) = (low.shape().dims::<5>(), full.shape().dims());
+    resampling([n, c, d, h, w], low_depth < d)
 }
 
 impl FusedGradients for Flex {
@@ -239,6 +252,25 @@ impl FusedGradients for Flex {
         let of_x = like(gradients.x, &x);
         recycle(x);
         (of_x, weights)
+    }
+
+    fn join_gradients(low: [usize; 5], grad: FlexTensor) -> [FlexTensor; 2] {
+        let [n, c, low_depth, ..] = low;
+        let [_, channels, d, h, w] = grad.shape().dims();
+        let shape = resampling([n, c, d, h, w], low_depth < d);
+        let [of_low, of_full] = shape.join_gradients(n, Values::of(&grad).slice());
+        recycle(grad);
+        [tensor(of_low, &low), tensor(of_full, &[n, channels - c, d, h, w])]
+    }
+
+    fn gate_gradients(logits: FlexTensor, trunk: FlexTensor, grad: FlexTensor) -> [FlexTensor; 2] {
+        let values = [&logits, &trunk, &grad].map(Values::of);
+        let [of_logits, of_trunk, of_y] = values.each_ref().map(Values::slice);
+        let [of_logits, of_trunk] = upsampling(&logits, &trunk).gate_gradients(of_logits, of_trunk, of_y);
+        drop(values);
+        let gradients = [like(of_logits, &logits), like(of_trunk, &trunk)];
+        [grad, trunk, logits].into_iter().for_each(recycle);
+        gradients
     }
 
     fn head_forward(x: FlexTensor, from: HeadTensors<Flex>) -> (FlexTensor, FlexTensor, Arc<HeadState>) {

@@ -17,6 +17,7 @@ use hepar_kernels::head::HeadState;
 use hepar_kernels::residual::ResidualState;
 use hepar_model::topology::{Dimensions, NetworkConfig};
 
+use super::LayerGradients;
 use crate::layers::{Convolution, Normalisation};
 
 /// Scale and shift of a normalisation.
@@ -93,10 +94,19 @@ pub(crate) trait FusedLayers: Backend {
         x: FloatTensor<Self>,
         #[extension_type] from: HeadTensors<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+
+    /// `low`, upsampled, and behind its channels those of `full`.
+    fn fused_join(low: FloatTensor<Self>, full: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `low`, upsampled, plus `full`.
+    fn fused_add(low: FloatTensor<Self>, full: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// `trunk` · (1 + σ(`logits`)), the logits upsampled.
+    fn fused_gate(logits: FloatTensor<Self>, trunk: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// Gradients of [`FusedLayers`], and what these need of the forward pass.
-trait FusedGradients: FusedLayers {
+trait FusedGradients: FusedLayers + LayerGradients {
     /// Gradients of the first layer's weights, given the statistics and the gradient of the folded kernels.
     fn fold_gradients(
         x: FloatTensor<Self>,
@@ -126,6 +136,16 @@ trait FusedGradients: FusedLayers {
         state: Arc<ResidualState>,
         grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, BlockTensors<Self>);
+
+    /// Gradients of both maps that [`FusedLayers::fused_join`] joins, the first of the shape `low`.
+    fn join_gradients(low: [usize; 5], grad: FloatTensor<Self>) -> [FloatTensor<Self>; 2];
+
+    /// Gradients of logits and trunk of [`FusedLayers::fused_gate`].
+    fn gate_gradients(
+        logits: FloatTensor<Self>,
+        trunk: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 2];
 
     /// [`FusedLayers::fused_head`] with what the backward pass needs.
     fn head_forward(
@@ -204,6 +224,21 @@ pub(crate) fn block(x: Tensor<5>, norms: [&Normalisation; 3], convolutions: [&Co
     let (y, statistics) = Dispatch::fused_block(x.into_dispatch(), weights);
     follow(norms, values, Tensor::from_dispatch(statistics));
     Tensor::from_dispatch(y)
+}
+
+/// `low`, upsampled, and behind its channels those of `full`.
+pub(crate) fn join(low: Tensor<5>, full: Tensor<5>) -> Tensor<5> {
+    Tensor::from_dispatch(Dispatch::fused_join(low.into_dispatch(), full.into_dispatch()))
+}
+
+/// `low`, upsampled, plus `full`.
+pub(crate) fn add(low: Tensor<5>, full: Tensor<5>) -> Tensor<5> {
+    Tensor::from_dispatch(Dispatch::fused_add(low.into_dispatch(), full.into_dispatch()))
+}
+
+/// `trunk` · (1 + σ(`logits`)), the logits upsampled.
+pub(crate) fn gate(logits: Tensor<5>, trunk: Tensor<5>) -> Tensor<5> {
+    Tensor::from_dispatch(Dispatch::fused_gate(logits.into_dispatch(), trunk.into_dispatch()))
 }
 
 /// Probabilities from the network's input `x`, the first layer's folded kernels and the map `low` that is upsampled.
