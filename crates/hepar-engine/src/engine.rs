@@ -60,7 +60,8 @@ impl CpuNetwork {
         let input = input.as_standard_layout();
         let values = input.as_slice().ok_or_else(|| EngineError::Failed("the input is not contiguous".into()))?;
         let mut output = vec![0.0; values.len()];
-        self.runner.run(batch, [d, h, w], values, wanted, &mut output, timed);
+        // Inside of the pool, so that nobody has to be woken for each step.
+        rayon::scope(|_| self.runner.run(batch, [d, h, w], values, wanted, &mut output, timed));
         Array5::from_shape_vec((batch, 1, d, h, w), output).map_err(|e| EngineError::Failed(e.to_string()))
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Runner {
 }
 
 /// Called with the number of a step and how long it took.
-pub(crate) type Timed<'a> = &'a mut dyn FnMut(usize, Duration);
+pub(crate) type Timed<'a> = &'a mut (dyn FnMut(usize, Duration) + Send);
 
 impl Runner {
     /// A runner for a plan of networks whose wide kernels have `depth` planes.

@@ -93,7 +93,9 @@ impl Resampling {
                 || {
                     let mut factors = vec![0.0; self.size[2] / 2];
                     for (at, logits) in logits.chunks_exact(self.size[2] / 2).enumerate() {
-                        factors.iter_mut().zip(logits).for_each(|(factor, logit)| *factor = 1.0 + sigmoid(*logit));
+                        for (factor, logit) in factors.iter_mut().zip(logits) {
+                            *factor = 1.0 + sigmoid(*logit);
+                        }
                         for row in self.rows(at) {
                             let pairs = pairs_mut(y, row, self.size[2]).zip(pairs(trunk, row, self.size[2]));
                             for ((y, trunk), factor) in pairs.zip(&factors) {
@@ -126,7 +128,9 @@ impl Resampling {
                     let mut masks = vec![0.0; width];
                     let rows = of_logits.chunks_exact_mut(width).zip(logits.chunks_exact(width));
                     for (at, (of_logits, logits)) in rows.enumerate() {
-                        masks.iter_mut().zip(logits).for_each(|(mask, logit)| *mask = sigmoid(*logit));
+                        for (mask, logit) in masks.iter_mut().zip(logits) {
+                            *mask = sigmoid(*logit);
+                        }
                         of_logits.fill(0.0);
                         for row in self.rows(at) {
                             let from = pairs(trunk, row, self.size[2]).zip(pairs(g, row, self.size[2]));
@@ -136,7 +140,9 @@ impl Resampling {
                                 *sum += g[0] * trunk[0] + g[1] * trunk[1];
                             }
                         }
-                        of_logits.iter_mut().zip(&masks).for_each(|(sum, mask)| *sum *= mask * (1.0 - mask));
+                        for (sum, mask) in of_logits.iter_mut().zip(&masks) {
+                            *sum *= mask * (1.0 - mask);
+                        }
                     }
                 },
             );

@@ -61,8 +61,12 @@ impl Learner {
     pub fn step(&mut self, config: &TrainConfig, batch: Batch) -> Result<(), TrainError> {
         let step = self.state.step;
         let rate = learning_rate(config, self.state.plateau, step);
-        let (losses, gradients) = self.gradients(config, &batch);
-        self.network = self.optimizer.step(rate, self.network.clone(), gradients);
+        // Inside of the pool, so that nobody has to be woken for each layer.
+        let losses = rayon::scope(|_| {
+            let (losses, gradients) = self.gradients(config, &batch);
+            self.network = self.optimizer.step(rate, self.network.clone(), gradients);
+            losses
+        });
         // Read last: a GPU would have to wait for whoever reads before it knew of the steps back.
         let value = losses.into_iter().map(value).sum::<f32>();
         if !value.is_finite() {

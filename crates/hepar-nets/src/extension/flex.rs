@@ -168,12 +168,17 @@ impl LayerGradients for Flex {
 
     fn pool_gradient(x: FlexTensor, is_spatial: bool, grad: FlexTensor) -> FlexTensor {
         let dims: [usize; 5] = x.shape().dims();
-        tensor(resampling(dims, is_spatial).pool_gradient(Values::of(&x).slice(), Values::of(&grad).slice()), &dims)
+        let (x, grad) = (Values::taken(x), Values::taken(grad));
+        let dx = resampling(dims, is_spatial).pool_gradient(x.slice(), grad.slice());
+        [x, grad].into_iter().for_each(|values| recycle(values.0));
+        tensor(dx, &dims)
     }
 
     fn upsample_gradient(is_spatial: bool, grad: FlexTensor) -> FlexTensor {
         let dims: [usize; 5] = grad.shape().dims();
-        let dx = resampling(dims, is_spatial).repeat_gradient(Values::of(&grad).slice());
+        let grad = Values::taken(grad);
+        let dx = resampling(dims, is_spatial).repeat_gradient(grad.slice());
+        recycle(grad.0);
         tensor(dx, &resampled(dims, is_spatial, |side| side / 2))
     }
 
