@@ -31,14 +31,14 @@ fold = 0
 schedule = { kind = "cosine", warmup = 50, end = 0.01 }
 grid = { kind = "spacing", mm = [2.5, 1.0, 1.0] }
 """
-LESIONS = "augmentation = { lesions = 0.4 }\n"
+RELATIVE = "liver_hu = 105.0\n"
+LESIONS = "augmentation = { lesions = 0.5, shift_hu = 10.0 }\n"
 STILL = """augmentation = { rotation_degrees = 0.0, tilt_degrees = 0.0, scale = [1.0, 1.0], flip = false, gain = 0.0, shift_hu = 0.0, \
 noise_hu = 0.0, gamma = 0.0, blur = 0.0, thick_slices = 0.0, lesions = 0.0 }\n"""
-RELATIVE = "augmentation = { lesions = 0.4, shift_hu = 10.0 }\n"
 
 
 def variants() -> dict[str, str]:
-    base = BASE + LESIONS
+    base = BASE + RELATIVE + LESIONS
     native = base.replace('{ kind = "spacing", mm = [2.5, 1.0, 1.0] }', '{ kind = "native" }')
     article = (BASE + STILL).replace('{ kind = "spacing", mm = [2.5, 1.0, 1.0] }', '{ kind = "native" }')
     article = article.replace('"dice-cross-entropy"', '"dice"').replace("outside_liver = 0.1", "outside_liver = 1.0")
@@ -47,11 +47,11 @@ def variants() -> dict[str, str]:
     return {
         "all of hepar's": base,
         "none: the article's": article,
-        "but: intensities relative to the liver": BASE + RELATIVE + "liver_hu = 105.0\n",
+        "but: intensities as they are": BASE + LESIONS.replace("10.0", "25.0"),
+        "but: no painted lesions": base.replace("lesions = 0.5", "lesions = 0.0"),
         "but: soft Dice alone": base.replace('"dice-cross-entropy"', '"dice"'),
-        "but: samples are not varied": BASE + STILL,
+        "but: samples are not varied": BASE + RELATIVE + STILL,
         "but: the scan's own voxels": native,
-        "but: no painted lesions": BASE + LESIONS.replace("0.4", "0.0"),
         "but: statistics that ran along": base + "recalibrate = 0\n",
         "but: outside of the liver counts too": base.replace("outside_liver = 0.1", "outside_liver = 1.0"),
         "but: no phantoms": base.replace("phantoms = 12\nphantom_share = 0.1", "phantoms = 0\nphantom_share = 0.0"),

@@ -62,6 +62,19 @@ pub struct Score {
     pub metric: String,
     /// The figure.
     pub value: f64,
+    /// Ends of its 95 % interval, where one was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+}
+
+impl Score {
+    /// The figure with three decimals and, in brackets, its interval.
+    pub fn figure(&self) -> String {
+        match self.interval {
+            Some([low, high]) => format!("{:.3} ({low:.3}–{high:.3})", self.value),
+            None => format!("{:.3}", self.value),
+        }
+    }
 }
 
 /// A card with the bytes of the weights it names.
@@ -286,7 +299,12 @@ mod tests {
             description: "a test".into(),
             licence: "none".into(),
             training: Training { data: "none".into(), method: "none".into() },
-            scores: vec![Score { on: "nothing".into(), metric: "liver Dice".into(), value: 0.5 }],
+            scores: vec![Score {
+                on: "nothing".into(),
+                metric: "liver Dice".into(),
+                value: 0.5,
+                interval: Some([0.25, 0.625]),
+            }],
             localizer: stage(Dimensions::Planar, "localizer.safetensors", &planar),
             liver: stage(Dimensions::Spatial, "liver.safetensors", &spatial),
             tumour: stage(Dimensions::Spatial, "liver.safetensors", &spatial),

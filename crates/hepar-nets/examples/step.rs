@@ -42,15 +42,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let x = input(&device);
         let target = x.clone().greater_elem(0.7).float();
         let start = Instant::now();
-        let (forward, backward);
-        // Inside of the pool, so that nobody has to be woken for each layer.
-        (net, forward, backward) = rayon::scope(|_| {
-            let loss = loss::soft_dice(net.forward(x), target.clone(), target.ones_like());
-            let forward = start.elapsed();
-            let gradients = GradientsParams::from_grads(loss.backward(), &net);
-            let backward = start.elapsed() - forward;
-            (optimiser.step(1e-3, net, gradients), forward, backward)
-        });
+        let loss = loss::soft_dice(net.forward(x), target.clone(), target.ones_like());
+        let forward = start.elapsed();
+        let gradients = GradientsParams::from_grads(loss.backward(), &net);
+        let backward = start.elapsed() - forward;
+        net = optimiser.step(1e-3, net, gradients);
         // A GPU only begins with what it is told; this waits for the end.
         device.sync().map_err(|error| format!("{error:?}"))?;
         println!("step {:.3?} (forward {forward:.3?}, backward {backward:.3?})", start.elapsed());

@@ -56,17 +56,16 @@ impl Learner {
 
     /// Learns from one batch.
     ///
+    /// All steps of a network have to be made by the same thread, not by whichever of a pool: burn keeps what a running
+    /// statistic becomes for each thread, and takes the mean of them.
+    ///
     /// # Errors
     /// When the loss is no number.
     pub fn step(&mut self, config: &TrainConfig, batch: Batch) -> Result<(), TrainError> {
         let step = self.state.step;
         let rate = learning_rate(config, self.state.plateau, step);
-        // Inside of the pool, so that nobody has to be woken for each layer.
-        let losses = rayon::scope(|_| {
-            let (losses, gradients) = self.gradients(config, &batch);
-            self.network = self.optimizer.step(rate, self.network.clone(), gradients);
-            losses
-        });
+        let (losses, gradients) = self.gradients(config, &batch);
+        self.network = self.optimizer.step(rate, self.network.clone(), gradients);
         // Read last: a GPU would have to wait for whoever reads before it knew of the steps back.
         let value = losses.into_iter().map(value).sum::<f32>();
         if !value.is_finite() {

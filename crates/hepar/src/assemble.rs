@@ -137,8 +137,8 @@ pub(crate) fn write_bundle(card: &str, stages: &[StageFiles; 3], folder: &Path) 
 
 impl Description {
     /// The description in a TOML file with `name`, `version`, `description`, `licence`, `[training]` (`data`, `method`)
-    /// and any number of `[[score]]` (`on`, `metric`, `value`): what `model.toml` holds, but for the stages, which the
-    /// runs know.
+    /// and any number of `[[score]]` (`on`, `metric`, `value`, `interval` where there is one): what `model.toml` holds, but
+    /// for the stages, which the runs know.
     ///
     /// # Errors
     /// When the file cannot be read or is not understood.

@@ -145,7 +145,7 @@ impl InputFile {
 
 impl ModelIdentity {
     fn facts(&self) -> ModelFacts {
-        let scores = self.scores.iter().map(|score| (score.on.clone(), score.metric.clone(), score.value));
+        let scores = self.scores.iter().map(|score| (score.on.clone(), score.metric.clone(), score.figure()));
         ModelFacts {
             name: self.name.clone(),
             version: self.version.clone(),

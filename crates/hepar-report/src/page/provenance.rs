@@ -39,7 +39,7 @@ pub struct ModelFacts {
     /// What it is, in a sentence or two.
     pub description: String,
     /// How good it is: on what, by which figure, and the figure.
-    pub scores: Vec<(String, String, f64)>,
+    pub scores: Vec<(String, String, String)>,
 }
 
 /// Who the patient is, as far as files say: shown only where the user asked for it. Name and value of each fact.
@@ -93,8 +93,7 @@ impl Provenance {
 
     fn scores(&self) -> String {
         let Some(model) = self.model.as_ref().filter(|model| !model.scores.is_empty()) else { return String::new() };
-        let rows =
-            model.scores.iter().map(|(on, metric, value)| vec![escaped(on), escaped(metric), format!("{value:.3}")]);
+        let rows = model.scores.iter().map(|(on, metric, value)| vec![escaped(on), escaped(metric), escaped(value)]);
         format!("<h3>How good the model is, by its card</h3>\n{}", table(&["on", "figure", "value"], rows))
     }
 }

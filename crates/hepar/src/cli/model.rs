@@ -192,7 +192,7 @@ fn card(bundle: &Bundle) -> String {
     }
     if !card.scores.is_empty() {
         text.push('\n');
-        let rows = card.scores.iter().map(|s| [format!("{}, {}", s.metric, s.on), format!("{:.3}", s.value)]);
+        let rows = card.scores.iter().map(|s| [format!("{}, {}", s.metric, s.on), s.figure()]);
         text.push_str(&text::table(["score", "value"], rows));
     }
     text
