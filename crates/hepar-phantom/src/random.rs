@@ -19,6 +19,7 @@ pub(crate) enum Stream {
     Vessels,
     Tumours,
     Texture,
+    Additions,
     /// The noise of one axial slice.
     Slice(usize),
 }
@@ -39,6 +40,7 @@ impl Stream {
             Self::Vessels => 11,
             Self::Tumours => 12,
             Self::Texture => 13,
+            Self::Additions => 14,
             Self::Slice(slice) => 1000 + slice as u64,
         }
     }

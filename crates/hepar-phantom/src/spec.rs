@@ -37,6 +37,10 @@ pub struct PhantomSpec {
     pub tumour_diameter_mm: (f64, f64),
     /// Standard deviation of the noise in the middle of the body, in HU.
     pub noise_hu: f64,
+    /// Whether the arms lie beside the body. A field of view of less than about 480 mm cuts them off.
+    pub arms: bool,
+    /// Whether there are screws in the spine at the height of the liver, with streaks around them.
+    pub metal: bool,
 }
 
 /// Which part of the body a scan shows. Only the abdomen has a liver.
@@ -116,6 +120,8 @@ impl Default for PhantomSpec {
             tumours: 3,
             tumour_diameter_mm: (10.0, 40.0),
             noise_hu: 12.0,
+            arms: false,
+            metal: false,
         }
     }
 }
@@ -130,7 +136,10 @@ impl PhantomSpec {
         let rng = &mut rng;
         let body_size = f64::from(range(rng, 0.85, 1.15));
         let pixels = [192, 256, 256, 320, 384, 512][rng.random_range(0..6)];
-        let field = f64::from(range(rng, 350.0, 440.0)) * body_size;
+        // Drawn from a stream of their own: everything else stays what it was without them.
+        let additions = &mut stream(seed, Stream::Additions);
+        let (arms, metal) = (chance(additions, 0.15), chance(additions, 0.12));
+        let field = f64::from(range(rng, 350.0, 440.0)) * body_size * if arms { 1.25 } else { 1.0 };
         let slice = [0.8, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0][rng.random_range(0..10)];
         let height = f64::from(range(rng, 190.0, 330.0)) * body_size;
         let body_part = match rng.random_range(0..100) {
@@ -182,6 +191,8 @@ impl PhantomSpec {
             },
             tumour_diameter_mm: (smallest, largest),
             noise_hu: f64::from(range(rng, 4.0, 28.0)),
+            arms,
+            metal,
         };
         spec.stored_as(&orientation)
     }

@@ -239,3 +239,33 @@ fn impossible_specs_are_refused_with_what_is_wrong() {
     let elsewhere = PhantomSpec { offset: [0.0, 0.0, 400.0], ..good };
     assert_eq!(elsewhere.build(), Err(SpecError::NoRoom { asked: 3, placed: 0 }));
 }
+
+#[test]
+fn arms_lie_beside_the_body_and_change_nothing_in_it() {
+    // They need a wide field of view.
+    let wide = PhantomSpec { shape: [60, 128, 128], noise_hu: 0.0, ..coarse(3) };
+    let without = build(&wide);
+    let with = build(&PhantomSpec { arms: true, ..wide });
+    assert!(with.labels == without.labels);
+    // Where there was nothing but air there is an arm now, with a bone in it.
+    let (before, after) = (without.ct.data(), with.ct.data());
+    let pairs = before.iter().zip(&after);
+    let new: Vec<i16> = pairs.filter(|(was, is)| **was < -800 && **is > -200).map(|(_, is)| *is).collect();
+    let millilitres = new.len() as f64 * 0.064;
+    assert!((1000.0..8000.0).contains(&millilitres), "{millilitres} ml");
+    assert!(new.iter().any(|hu| *hu > 700));
+}
+
+#[test]
+fn metal_in_the_spine_is_bright_and_streaks_its_slices_alone() {
+    let without = build(&PhantomSpec { noise_hu: 0.0, ..coarse(4) });
+    let with = build(&PhantomSpec { noise_hu: 0.0, metal: true, ..coarse(4) });
+    assert!(with.labels == without.labels);
+    assert!(with.ct.data().iter().filter(|hu| **hu > 2500).count() > 10);
+    let (before, after) = (without.ct.data(), with.ct.data());
+    let pairs = before.outer_iter().zip(after.outer_iter());
+    let changed: Vec<usize> = pairs.map(|(was, is)| was.iter().zip(is).filter(|(a, b)| a != b).count()).collect();
+    let streaked = changed.iter().filter(|voxels| **voxels > 500).count();
+    assert!((3..30).contains(&streaked), "{changed:?}");
+    assert!(changed.iter().filter(|voxels| **voxels == 0).count() > 20, "{changed:?}");
+}

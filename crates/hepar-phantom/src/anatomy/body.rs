@@ -134,6 +134,11 @@ impl Body {
         }
     }
 
+    /// From the body's middle to the skin at its side, at height `z`.
+    pub(crate) fn half_width(&self, z: f32) -> f32 {
+        self.outlines.at(z)[6]
+    }
+
     /// A box that holds the cavity between two heights.
     pub(crate) fn cavity_bounds(&self, lowest: f32, highest: f32) -> Bounds {
         let [side, front, back, ..] = self.outlines.greatest();

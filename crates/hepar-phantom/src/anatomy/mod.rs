@@ -1,5 +1,6 @@
 //! A patient, drawn from a seed: solids in space that are painted slice by slice.
 
+mod additions;
 mod body;
 mod bowel;
 mod chest;
@@ -23,6 +24,7 @@ use crate::spec::{PhantomSpec, SpecError};
 pub(crate) use pose::Pose;
 pub(crate) use tumours::Blob;
 
+use additions::Additions;
 use body::Body;
 use bowel::Bowel;
 use chest::{Chest, Diaphragm};
@@ -46,6 +48,7 @@ pub(crate) struct Anatomy {
     bowel: Bowel,
     liver: Liver,
     vessels: LiverVessels,
+    additions: Additions,
     texture: Texture,
 }
 
@@ -76,12 +79,14 @@ impl Anatomy {
             coarse: range(&mut rng, 2.0, 6.0),
             fine: range(&mut rng, 2.0, 6.0),
         };
+        let skeleton = Skeleton::new(seed);
         let mut anatomy = Self {
             pose,
             tumours: Vec::new(),
             tissue: Tissue::new(seed, spec.phase),
+            additions: Additions::new(spec, &body, &skeleton),
             body,
-            skeleton: Skeleton::new(seed),
+            skeleton,
             diaphragm,
             chest: Chest::new(seed),
             organs,
@@ -111,6 +116,7 @@ impl Anatomy {
             tumour.paint(canvas);
         }
         self.organs.paint_above(canvas, tissue);
+        self.additions.paint(canvas, tissue);
         self.body.paint_couch(grid, canvas);
     }
 

@@ -15,6 +15,9 @@ Examples:
   hepar phantom -o scans/ --seed 7 --tumours 5
   hepar phantom -o head --part head --orientation RAS";
 
+/// Spacing of a scan with arms, millimetres `[k, j, i]`: 512 mm wide.
+const WITH_ARMS: [f64; 3] = [3.0, 1.6, 1.6];
+
 /// Make a synthetic CT with a liver and tumours of known shape
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,6 +52,12 @@ pub struct Arguments {
     /// Part of the body; only the abdomen has a liver
     #[arg(long, value_enum, default_value_t = PartName::Abdomen)]
     part: PartName,
+    /// Show the arms beside the body, in a wider field of view
+    #[arg(long)]
+    arms: bool,
+    /// Put screws into the spine, with streaks around them
+    #[arg(long)]
+    metal: bool,
     /// Replace files that hepar wrote
     #[arg(long)]
     force: bool,
@@ -88,7 +97,7 @@ impl Arguments {
         let spec = PhantomSpec {
             seed: self.seed,
             shape: self.shape.unwrap_or(usual.shape),
-            spacing: self.spacing.unwrap_or(usual.spacing),
+            spacing: self.spacing.unwrap_or(if self.arms { WITH_ARMS } else { usual.spacing }),
             body_part: match self.part {
                 PartName::Abdomen => BodyPart::Abdomen,
                 PartName::Chest => BodyPart::Chest,
@@ -103,6 +112,8 @@ impl Arguments {
             tumours: self.tumours.unwrap_or(usual_tumours),
             tumour_diameter_mm: self.diameter.unwrap_or(usual.tumour_diameter_mm),
             noise_hu: self.noise.unwrap_or(usual.noise_hu),
+            arms: self.arms,
+            metal: self.metal,
             ..usual
         };
         spec.stored_as(&self.orientation)
