@@ -19,5 +19,7 @@ mod program;
 mod real_lesions;
 mod report;
 mod segment;
+#[cfg(feature = "embedded-model")]
+mod shipped_model;
 mod tiny_model;
 mod train;
