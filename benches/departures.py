@@ -2,7 +2,7 @@
 
     python3 benches/departures.py HEPAR RUNS DATA... [--steps N] [--threads N] [--only PART]
 
-Each run differs in one thing from the first, which has the settings of models/raunet-lits/train/tumour.toml at a quarter of the
+Each run differs in one thing from the first, which has the settings of models/raunet-lits/train/tumour-last.toml at a quarter of the
 widths; all have as many steps of as many samples, and hold out the same third of the patients, whose tumours they are validated on
 in the true liver. RUNS gets a folder for each; a run that is there already goes on. Needs no package. Prints a table in Markdown.
 """

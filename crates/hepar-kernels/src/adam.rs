@@ -22,7 +22,7 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// The parameters and their two moments after a step, given the gradient and these before it.
+    /// The parameters and their two moments after a step, given the gradient and these before it; all of one length.
     ///
     /// # Panics
     /// When the lengths differ.

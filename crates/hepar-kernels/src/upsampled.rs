@@ -9,7 +9,9 @@ use crate::scratch::taken;
 use crate::sigmoid::sigmoid;
 
 impl Resampling {
-    /// The small maps `low`, upsampled, and behind them those of `full`, sample by sample. `self` tells of `low`.
+    /// The small maps `low`, upsampled, and behind them those of `full`, sample by sample; `self` is how `low` grows.
+    ///
+    /// `low` is N × C × half the sides, `full` N × F × D × H × W, the result N × (C + F) × D × H × W.
     ///
     /// # Panics
     /// When a length or side does not fit.
@@ -31,7 +33,7 @@ impl Resampling {
         y
     }
 
-    /// Gradients of `low` and `full` in [`Resampling::join`], given that of its output.
+    /// Gradients of `low` and `full` in [`Resampling::join`], given that of its output, each laid out as what it belongs to.
     ///
     /// # Panics
     /// When a length or side does not fit.
@@ -52,7 +54,7 @@ impl Resampling {
         [low, full]
     }
 
-    /// The small maps `low`, upsampled, plus `full`.
+    /// The small maps `low`, N × C × half the sides, upsampled, plus `full`, N × C × D × H × W like the result.
     ///
     /// # Panics
     /// When a length or side does not fit.
@@ -79,6 +81,8 @@ impl Resampling {
     }
 
     /// `trunk` · (1 + σ), where σ is the logistic function of the small maps `logits`, upsampled: a soft mask on a trunk.
+    ///
+    /// `logits` is N × C × half the sides, `trunk` N × C × D × H × W like the result.
     ///
     /// # Panics
     /// When a length or side does not fit.
@@ -109,7 +113,8 @@ impl Resampling {
         y
     }
 
-    /// Gradients of `logits` and `trunk` in [`Resampling::gate`], given that of its output.
+    /// Gradients of `logits` and `trunk` in [`Resampling::gate`], given that of its output, each laid out as what it belongs
+    /// to.
     ///
     /// # Panics
     /// When a length or side does not fit.

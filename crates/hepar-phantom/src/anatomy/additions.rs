@@ -77,8 +77,7 @@ impl Additions {
         }
     }
 
-    /// Bright and dark rays around a screw, in the slices that it touches: what a scanner makes of rays that nothing of
-    /// passed through.
+    /// Bright and dark rays around a screw, in the slices that it touches: a scanner sees nothing through metal.
     fn streak(&self, canvas: &mut Canvas, screw: &Tube) {
         let Bounds { least, greatest } = screw.bounds;
         let middle: Point = std::array::from_fn(|axis| 0.5 * (least[axis] + greatest[axis]));
