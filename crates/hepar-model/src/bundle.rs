@@ -281,6 +281,7 @@ mod tests {
             margin: BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 },
             mirror: false,
             liver_hu: None,
+            greatest_exposure: None,
             ensemble: Vec::new(),
         }
     }

@@ -145,6 +145,11 @@ pub struct Stage {
     /// article's, and the localizer's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liver_hu: Option<f32>,
+    /// Share of a tumour's surface, 0..=1, that may border on what is not liver; the tumour stage's. What borders on it with
+    /// more is a mass beside the liver that was taken for a part of it, and neither tumour nor liver. None: all are
+    /// tumours, the article's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub greatest_exposure: Option<f64>,
 }
 
 impl Stage {
@@ -172,6 +177,9 @@ impl Stage {
         }
         if !(self.least_volume_ml >= 0.0 && self.margin.through_plane_mm >= 0.0) {
             return refuse("least_volume_ml or through_plane_mm is negative".into());
+        }
+        if let Some(exposure) = self.greatest_exposure.filter(|exposure| !(0.0..=1.0).contains(exposure)) {
+            return refuse(format!("greatest_exposure = {exposure} leaves 0..1"));
         }
         match self.grid {
             Grid::Spacing { mm } if mm.iter().any(|v| !(0.1..=50.0).contains(v)) => {

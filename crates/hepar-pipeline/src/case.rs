@@ -7,10 +7,11 @@ use hepar_model::bundle::Bundle;
 use hepar_model::engine::{Engine, Network};
 use hepar_model::ensemble::load_all;
 use hepar_model::stage::{Stage, StageName};
-use hepar_volume::{Reorientation, Volume, VoxelBox};
+use hepar_volume::{Geometry, Reorientation, Volume, VoxelBox};
 
 use crate::error::{PipelineError, check_same_grid};
-use crate::findings::{Findings, LastStage, findings_of};
+use crate::exposure::set_apart;
+use crate::findings::{Caution, Findings, LastStage, findings_of};
 use crate::liver::segment_liver;
 use crate::localize::localize;
 use crate::object::{Found, ObjectMask};
@@ -126,10 +127,16 @@ impl Pipeline {
             }
             _ => NOTHING,
         };
+        let (liver, tumour, beside) = match request.liver {
+            // What a reader has called liver is liver.
+            Some(_) => (liver, tumour, None),
+            None => self.without_masses_beside(liver, tumour, canonical.geometry()),
+        };
         // Before the labels need memory of their own.
         drop(canonical);
         let labels = paint(scan, to_canonical, liver.object.as_ref(), tumour.object.as_ref());
-        let findings = findings_of(&labels, scan, request.last, tumour.probability.as_ref());
+        let mut findings = findings_of(&labels, scan, request.last, tumour.probability.as_ref());
+        findings.cautions.extend(beside);
         let on_grid = |found: &Found, was_looked_for: bool| {
             let nowhere = || Volume::filled(scan.geometry().clone(), 0);
             let of_map = |map: &ProbabilityMap| map.to_volume(scan.geometry());
@@ -140,6 +147,23 @@ impl Pipeline {
             tumour: on_grid(&tumour, request.last == LastStage::Tumour),
         };
         Ok(Segmentation { labels, findings, probabilities, seconds })
+    }
+
+    /// Liver and tumours without what lies beside the liver by the model's card, and what is to be said of it.
+    fn without_masses_beside(
+        &self,
+        liver: Found,
+        tumour: Found,
+        geometry: &Geometry,
+    ) -> (Found, Found, Option<Caution>) {
+        let apart = match (&liver.object, &tumour.object, self.tumour.0.greatest_exposure) {
+            (Some(liver), Some(tumour), Some(greatest)) => set_apart(liver, tumour, geometry, greatest),
+            _ => None,
+        };
+        let Some(apart) = apart else { return (liver, tumour, None) };
+        let ml = apart.voxels as f64 * geometry.voxel_volume() / 1000.0;
+        let caution = Caution::MassesBeside { masses: apart.masses, ml };
+        (Found { object: apart.liver, ..liver }, Found { object: apart.tumour, ..tumour }, Some(caution))
     }
 
     fn find_liver(

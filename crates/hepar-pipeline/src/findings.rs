@@ -97,6 +97,14 @@ pub enum Caution {
         /// How many of them.
         lesions: usize,
     },
+    /// What the networks took for tumours borders for the greater part on other things than the liver
+    /// ([`Stage::greatest_exposure`](hepar_model::stage::Stage::greatest_exposure)): it is labelled neither liver nor tumour.
+    MassesBeside {
+        /// How many masses.
+        masses: usize,
+        /// Their volume together, in millilitres.
+        ml: f64,
+    },
 }
 
 /// A side of the scan, named by where it lies in the patient.
@@ -143,6 +151,13 @@ impl fmt::Display for Caution {
                     if *lesions == 1 { "1 lesion touches".to_owned() } else { format!("{lesions} lesions touch") };
                 write!(f, "{subject} the border of the liver and may belong to something beside it")
             }
+            Self::MassesBeside { masses: 1, ml } => {
+                write!(f, "1 mass ({ml:.1} ml) borders on the liver too little to be a part of it and is not labelled")
+            }
+            Self::MassesBeside { masses, ml } => write!(
+                f,
+                "{masses} masses ({ml:.1} ml) border on the liver too little to be parts of it and are not labelled"
+            ),
             Self::DoubtfulLesions { lesions } => {
                 let subject = if *lesions == 1 { "1 lesion is".to_owned() } else { format!("{lesions} lesions are") };
                 write!(f, "{subject} doubtful: the network's mean probability there is below {LEAST_CONFIDENCE}")
@@ -320,6 +335,8 @@ mod tests {
         assert_eq!(cautions(&at_border, 100), [Caution::LesionsAtBorder { lesions: 1 }]);
         let text = Caution::LesionsAtBorder { lesions: 1 }.to_string();
         assert_eq!(text, "1 lesion touches the border of the liver and may belong to something beside it");
+        let text = Caution::MassesBeside { masses: 1, ml: 5.24 }.to_string();
+        assert_eq!(text, "1 mass (5.2 ml) borders on the liver too little to be a part of it and is not labelled");
         let text = Caution::DoubtfulLesions { lesions: 2 }.to_string();
         assert_eq!(text, "2 lesions are doubtful: the network's mean probability there is below 0.75");
     }

@@ -251,6 +251,7 @@ mod tests {
             margin: BoxMargin { in_plane_voxels: 0, through_plane_mm: 0.0 },
             mirror: false,
             liver_hu: None,
+            greatest_exposure: None,
             ensemble: Vec::new(),
         }
     }

@@ -17,6 +17,7 @@
 pub mod case;
 mod cut;
 mod error;
+mod exposure;
 pub mod findings;
 pub mod frame;
 mod intensity;

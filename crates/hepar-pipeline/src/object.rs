@@ -47,6 +47,14 @@ impl ObjectMask {
         median.value().unwrap_or_default()
     }
 
+    /// Whether the voxel `[k, j, i]` of the scan belongs to the object.
+    pub fn contains(&self, voxel: [usize; 3]) -> bool {
+        let start = self.bounds.start();
+        let within = |axis: usize| voxel[axis].checked_sub(start[axis]);
+        let (Some(k), Some(j), Some(i)) = (within(0), within(1), within(2)) else { return false };
+        self.mask.get([k, j, i]).is_some_and(|&inside| inside)
+    }
+
     /// Whether a voxel of the object lies in `part`.
     pub fn touches(&self, part: &VoxelBox) -> bool {
         let Some(common) = self.bounds.intersection(part) else { return false };
@@ -92,6 +100,8 @@ mod tests {
         let object = ObjectMask::new([10, 20, 30], mask.view()).unwrap();
         assert_eq!(object.bounds(), &VoxelBox::new([11, 22, 33], [13, 23, 36]).unwrap());
         assert_eq!(object.voxels().collect::<Vec<_>>(), [[11, 22, 33], [12, 22, 35]]);
+        assert!(object.contains([11, 22, 33]) && object.contains([12, 22, 35]));
+        assert!([[11, 22, 34], [10, 22, 33], [13, 22, 35]].into_iter().all(|voxel| !object.contains(voxel)));
         assert!(object.touches(&VoxelBox::new([0; 3], [12, 23, 34]).unwrap()));
         assert!(!object.touches(&VoxelBox::new([11, 22, 34], [12, 23, 36]).unwrap()));
         assert!(!object.touches(&VoxelBox::new([0; 3], [5, 5, 5]).unwrap()));

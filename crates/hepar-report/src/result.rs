@@ -74,8 +74,8 @@ struct LesionEntry {
 
 #[derive(Serialize)]
 struct CautionEntry {
-    /// `liver-cut`, `thick-slices`, `no-contrast`, `unusual-intensity`, `lesions-at-border`, `doubtful-lesions`, or
-    /// `other` for a kind that this layout does not know.
+    /// `liver-cut`, `thick-slices`, `no-contrast`, `unusual-intensity`, `lesions-at-border`, `doubtful-lesions`,
+    /// `masses-beside`, or `other` for a kind that this layout does not know.
     kind: &'static str,
     /// The side of the scan that the liver reaches, for `liver-cut`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,9 +86,12 @@ struct CautionEntry {
     /// Mean of the liver outside of tumours, for `no-contrast` and `unusual-intensity`.
     #[serde(skip_serializing_if = "Option::is_none")]
     mean_hu: Option<f64>,
-    /// How many lesions, for `lesions-at-border` and `doubtful-lesions`.
+    /// How many lesions, for `lesions-at-border` and `doubtful-lesions`; how many masses, for `masses-beside`.
     #[serde(skip_serializing_if = "Option::is_none")]
     lesions: Option<usize>,
+    /// Their volume together, for `masses-beside`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ml: Option<f64>,
     /// The caution as a sentence.
     text: String,
 }
@@ -174,8 +177,15 @@ fn lesion_entry(lesion: &Lesion) -> LesionEntry {
 }
 
 fn caution_entry(caution: &Caution) -> CautionEntry {
-    let entry =
-        |kind| CautionEntry { kind, side: None, mm: None, mean_hu: None, lesions: None, text: caution.to_string() };
+    let entry = |kind| CautionEntry {
+        kind,
+        side: None,
+        mm: None,
+        mean_hu: None,
+        lesions: None,
+        ml: None,
+        text: caution.to_string(),
+    };
     match caution {
         Caution::LiverCut(side) => CautionEntry { side: Some(Side::to_string(side)), ..entry("liver-cut") },
         Caution::ThickSlices { mm } => CautionEntry { mm: Some(rounded(*mm)), ..entry("thick-slices") },
@@ -185,6 +195,9 @@ fn caution_entry(caution: &Caution) -> CautionEntry {
         }
         Caution::LesionsAtBorder { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("lesions-at-border") },
         Caution::DoubtfulLesions { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("doubtful-lesions") },
+        Caution::MassesBeside { masses, ml } => {
+            CautionEntry { lesions: Some(*masses), ml: Some(rounded(*ml)), ..entry("masses-beside") }
+        }
         _ => entry("other"),
     }
 }

@@ -105,6 +105,10 @@ pub struct TrainConfig {
     pub threshold: f32,
     /// An object smaller than this, in millilitres, is none, in validation and in the exported stage.
     pub least_volume_ml: f64,
+    /// Share of a tumour's surface that may border on what is not liver, in the exported tumour stage
+    /// ([`Stage::greatest_exposure`]).
+    #[serde(default)]
+    pub greatest_exposure: Option<f64>,
     /// How the learning rate falls.
     pub schedule: Schedule,
     /// Grid on which the network looks.
@@ -344,6 +348,7 @@ impl TrainConfig {
             margin: self.margin,
             mirror: false,
             liver_hu: self.liver_hu,
+            greatest_exposure: self.greatest_exposure,
             ensemble: Vec::new(),
         }
     }

@@ -69,6 +69,7 @@ impl TrainConfig {
             widths: [8, 8, 16, 32, 64, 128],
             window: WINDOW,
             liver_hu: None,
+            greatest_exposure: None,
             patch: [64, 96, 96],
             batch: 2,
             steps: 4000,

@@ -206,6 +206,32 @@ fn tumours_below_the_least_volume_are_left_out() {
     assert_eq!(found, lesions[..1]);
 }
 
+#[test]
+fn a_mass_beside_the_liver_is_labelled_neither_liver_nor_tumour_and_is_named() {
+    let (mut scan, truth) = phantom();
+    // It hangs on the last voxel of the liver's first row.
+    let (row, _) = truth.data().indexed_iter().find(|(_, label)| **label == 1).unwrap();
+    let last = (0..truth.shape()[2]).rev().find(|&i| truth.data()[[row.0, row.1, i]] >= 1).unwrap();
+    let mass = [[row.0, row.1, last + 1], [row.0, row.1, last + 2]];
+    mass.iter().for_each(|&voxel| scan.data_mut()[voxel] = TUMOUR);
+    let segment = |greatest_exposure: Option<f64>, request: &Request<'_>| {
+        let stages = [localizer(), liver(), Stage { greatest_exposure, ..tumour() }];
+        pipeline_of(stages, pointwise).segment(&scan, request, &Unwatched).unwrap()
+    };
+    let at_mass = |labels: &Volume<u8>| mass.map(|voxel| labels.data()[voxel]);
+    let all = segment(None, &ALL);
+    assert_eq!(at_mass(&all.labels), [2, 2]);
+    let apart = segment(Some(0.7), &ALL);
+    assert_eq!(at_mass(&apart.labels), [0, 0]);
+    let ml = 2.0 * scan.geometry().voxel_volume() / 1000.0;
+    assert_eq!(apart.findings.cautions.last(), Some(&Caution::MassesBeside { masses: 1, ml }));
+    let differing = all.labels.data().iter().zip(apart.labels.data()).filter(|(a, b)| a != b).count();
+    assert_eq!(differing, 2, "all else stays");
+    let given = all.labels.map(|&label| u8::from(label >= 1));
+    let asked = Request { liver: Some(&given), ..ALL };
+    assert_eq!(at_mass(&segment(Some(0.7), &asked).labels), [2, 2], "what is given as liver is liver");
+}
+
 /// Remembers what it is told; cancels after some steps.
 #[derive(Default)]
 struct Recorder {

@@ -102,6 +102,7 @@ pub fn localizer() -> Stage {
         margin: BoxMargin { in_plane_voxels: 3, through_plane_mm: 6.0 },
         mirror: false,
         liver_hu: None,
+        greatest_exposure: None,
         ensemble: Vec::new(),
     }
 }

@@ -204,6 +204,9 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
     // A bundle that is open has valid stages.
     let parameters = stage.config().map(|config| config.parameter_count()).unwrap_or_default();
     let [low, high] = stage.window.0;
+    let exposure = stage.greatest_exposure.map_or_else(String::new, |greatest| {
+        format!(", at most {:.0} % of the surface outside of the liver", 100.0 * greatest)
+    });
     let window = match stage.liver_hu {
         Some(hu) => format!("{low} to {high} HU, once the liver's median is {hu} HU"),
         None => format!("{low} to {high} HU"),
@@ -232,7 +235,7 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
             },
         ),
         ("patch", format!("{} voxels, overlap {:?}{mirror}", sides(&stage.patch), stage.overlap)),
-        ("threshold", format!("{}, at least {} ml", stage.threshold, stage.least_volume_ml)),
+        ("threshold", format!("{}, at least {} ml{exposure}", stage.threshold, stage.least_volume_ml)),
         (
             "margin",
             format!("{} voxels in plane, {} mm across", stage.margin.in_plane_voxels, stage.margin.through_plane_mm),

@@ -104,3 +104,53 @@ mod onnxruntime {
         assert_eq!(manifest["engine"], "ONNX Runtime (CPU)");
     }
 }
+
+#[cfg(feature = "wgpu")]
+mod gpu {
+    use hepar_nets::device::Place;
+
+    use crate::program::{folder_with_scan, hepar, json, model};
+
+    /// Whether there is a GPU, or software that acts as one, to test with.
+    fn is_here() -> bool {
+        let device = Place::Gpu.device();
+        if let Err(error) = &device {
+            eprintln!("skipped: failed to {error}");
+        }
+        device.is_ok()
+    }
+
+    #[test]
+    fn on_a_gpu_a_scan_gets_the_labels_that_it_gets_on_the_cpu() {
+        if !is_here() {
+            return;
+        }
+        let scan = folder_with_scan();
+        let path = scan.path();
+        for device in ["cpu", "gpu"] {
+            let model = model().to_str().unwrap();
+            hepar(path, &["segment", "a_ct.nii.gz", "--model", model, "--device", device, "-o", device, "-q"])
+                .expect(0);
+        }
+        let [cpu, gpu] = ["cpu", "gpu"]
+            .map(|device| hepar_formats::read_labels(&path.join(device).join("labels.nii.gz")).unwrap().volume);
+        let differing = cpu.data().iter().zip(gpu.data()).filter(|(a, b)| a != b).count();
+        assert!(differing * 10_000 <= cpu.data().len(), "{differing} voxels");
+        assert!([1, 2].iter().all(|label| cpu.data().iter().any(|is| is == label)), "there is something to compare");
+        assert_eq!(json(&path.join("gpu/manifest.json"))["engine"], "burn wgpu (GPU)");
+    }
+
+    #[test]
+    fn a_network_is_trained_on_a_gpu_and_goes_on_on_the_cpu() {
+        if !is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let train = |more: &[&str]| {
+            let arguments = ["train", "liver", "--preset", "smoke", "--run", "run"];
+            hepar(folder.path(), &[&arguments, more].concat()).expect(0).out
+        };
+        assert!(train(&["--steps", "2", "--device", "gpu"]).contains("2 of 2 steps"));
+        assert!(train(&["--steps", "3"]).contains("3 of 3 steps"));
+    }
+}

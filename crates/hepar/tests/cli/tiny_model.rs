@@ -109,6 +109,7 @@ fn stage(name: StageName, network: Dimensions, weights: String, bytes: &[u8]) ->
         margin: BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 },
         mirror: false,
         liver_hu: None,
+        greatest_exposure: None,
         ensemble: Vec::new(),
     }
 }

@@ -1,0 +1,166 @@
+//! Masses beside the liver that were taken for tumours in it.
+//!
+//! A cyst of the kidney or the bed of the gall bladder lies against the liver, and where the liver stage takes it for
+//! liver, the tumour stage takes it for a tumour. A tumour of the liver is surrounded by liver, at least for the greater
+//! part; such a mass is not.
+
+use hepar_volume::{Components, Connectivity, Geometry, components};
+use ndarray::Array3;
+
+use crate::object::ObjectMask;
+
+/// Liver and tumours without the masses that lie beside the liver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SetApart {
+    pub liver: Option<ObjectMask>,
+    pub tumour: Option<ObjectMask>,
+    /// How many masses were taken out of both.
+    pub masses: usize,
+    /// Their voxels.
+    pub voxels: usize,
+}
+
+/// The `liver` and the `tumour`s in it, in the scan of this geometry, less all tumours (26-connected components) of whose
+/// surface a share of more than `greatest` borders on what is not liver; `None` when there is no such tumour.
+///
+/// The surface is that of voxels, in mm². Beyond the edge of the scan nothing is known: faces there do not count.
+pub(crate) fn set_apart(
+    liver: &ObjectMask,
+    tumour: &ObjectMask,
+    geometry: &Geometry,
+    greatest: f64,
+) -> Option<SetApart> {
+    let tumours = components(tumour.mask(), Connectivity::Corners26);
+    let surfaces = surfaces(&tumours, tumour.bounds().start(), liver, geometry);
+    let is_beside: Vec<bool> = surfaces.iter().map(|surface| surface.exposed > greatest * surface.whole).collect();
+    let masses = is_beside.iter().filter(|&&beside| beside).count();
+    if masses == 0 {
+        return None;
+    }
+    let beside = tumours.labels.mapv(|tumour| tumour > 0 && is_beside[tumour as usize - 1]);
+    let stays = tumours.labels.mapv(|tumour| tumour > 0 && !is_beside[tumour as usize - 1]);
+    let beside = ObjectMask::new(tumour.bounds().start(), beside.view())?;
+    Some(SetApart {
+        liver: without(liver, &beside),
+        tumour: ObjectMask::new(tumour.bounds().start(), stays.view()),
+        masses,
+        voxels: beside.voxels().count(),
+    })
+}
+
+/// The surface of a tumour in mm².
+#[derive(Debug, Clone, Copy, Default)]
+struct Surface {
+    whole: f64,
+    /// Of it, what borders on what is not liver.
+    exposed: f64,
+}
+
+/// The surface of every component, the first voxel of which array lies at `start` of the scan.
+fn surfaces(tumours: &Components, start: [usize; 3], liver: &ObjectMask, geometry: &Geometry) -> Vec<Surface> {
+    let spacing = geometry.spacing();
+    let face: [f64; 3] = std::array::from_fn(|axis| spacing.iter().product::<f64>() / spacing[axis]);
+    let mut surfaces = vec![Surface::default(); tumours.count()];
+    for ((k, j, i), &tumour) in tumours.labels.indexed_iter().filter(|(_, tumour)| **tumour > 0) {
+        let surface = &mut surfaces[tumour as usize - 1];
+        for axis in 0..3 {
+            for step in [-1, 1] {
+                let mut voxel: [usize; 3] = std::array::from_fn(|axis| start[axis] + [k, j, i][axis]);
+                let Some(moved) = voxel[axis].checked_add_signed(step) else { continue };
+                voxel[axis] = moved;
+                if moved >= geometry.shape()[axis] || label_at(&tumours.labels, start, voxel) == tumour {
+                    continue;
+                }
+                surface.whole += face[axis];
+                surface.exposed += if liver.contains(voxel) { 0.0 } else { face[axis] };
+            }
+        }
+    }
+    surfaces
+}
+
+/// The label of a voxel of the scan in an array that begins at `start`; 0 outside of it.
+fn label_at(labels: &Array3<u32>, start: [usize; 3], voxel: [usize; 3]) -> u32 {
+    let within = |axis: usize| voxel[axis].checked_sub(start[axis]);
+    let (Some(k), Some(j), Some(i)) = (within(0), within(1), within(2)) else { return 0 };
+    labels.get([k, j, i]).copied().unwrap_or(0)
+}
+
+/// The voxels of `object` that do not belong to `other`.
+fn without(object: &ObjectMask, other: &ObjectMask) -> Option<ObjectMask> {
+    let start = object.bounds().start();
+    let mut mask = object.mask().to_owned();
+    for ((k, j, i), inside) in mask.indexed_iter_mut() {
+        *inside = *inside && !other.contains([start[0] + k, start[1] + j, start[2] + i]);
+    }
+    ObjectMask::new(start, mask.view())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cut::cut;
+
+    /// A scan of 20³ voxels with a liver of 10 of its 20 columns and a cube of tumour that begins at column `i`.
+    fn liver_and_tumour(i: usize) -> [ObjectMask; 2] {
+        let mut liver = Array3::from_elem((20, 20, 20), false);
+        liver.slice_each_axis_mut(cut([2, 2, 0], [18, 18, 10])).fill(true);
+        let mut tumour = Array3::from_elem((20, 20, 20), false);
+        tumour.slice_each_axis_mut(cut([8, 8, i], [12, 12, i + 4])).fill(true);
+        // As the stages have it: a tumour is liver.
+        liver.zip_mut_with(&tumour, |liver, tumour| *liver |= tumour);
+        [liver, tumour].map(|mask| ObjectMask::new([0; 3], mask.view()).unwrap())
+    }
+
+    fn geometry(spacing: [f64; 3]) -> Geometry {
+        Geometry::axis_aligned([20; 3], spacing).unwrap()
+    }
+
+    #[test]
+    fn a_mass_that_hangs_on_the_liver_by_one_face_is_set_apart_and_one_inside_stays() {
+        let cubic = geometry([1.0; 3]);
+        let [liver, inside] = liver_and_tumour(4);
+        assert_eq!(set_apart(&liver, &inside, &cubic, 0.0), None);
+        let [liver, at_edge] = liver_and_tumour(6);
+        // One face of six is exposed.
+        assert_eq!(set_apart(&liver, &at_edge, &cubic, 0.17), None);
+        assert!(set_apart(&liver, &at_edge, &cubic, 0.16).is_some());
+        let [liver, outside] = liver_and_tumour(10);
+        // Five of six.
+        assert_eq!(set_apart(&liver, &outside, &cubic, 0.84), None);
+        let apart = set_apart(&liver, &outside, &cubic, 0.8).unwrap();
+        assert_eq!((apart.masses, apart.voxels, apart.tumour), (1, 64, None));
+        let rest = apart.liver.unwrap();
+        assert_eq!(rest.voxels().count(), liver.voxels().count() - 64);
+        assert!(outside.voxels().all(|voxel| !rest.contains(voxel)));
+    }
+
+    #[test]
+    fn faces_count_by_their_area() {
+        let [liver, at_edge] = liver_and_tumour(6);
+        // Voxels are 4 mm deep and wide, 1 mm long along i: the exposed face has 16 of 16 + 16 + 4 · 4 mm² a voxel.
+        let flat = geometry([4.0, 4.0, 1.0]);
+        assert_eq!(set_apart(&liver, &at_edge, &flat, 0.34), None);
+        assert!(set_apart(&liver, &at_edge, &flat, 0.33).is_some());
+    }
+
+    #[test]
+    fn beyond_the_edge_of_the_scan_nothing_is_known() {
+        // At column 0 the liver reaches the edge, and so does the tumour.
+        let [liver, cut_off] = liver_and_tumour(0);
+        assert_eq!(set_apart(&liver, &cut_off, &geometry([1.0; 3]), 0.0), None);
+    }
+
+    #[test]
+    fn each_mass_is_judged_by_itself() {
+        let [liver, inside] = liver_and_tumour(3);
+        let [_, outside] = liver_and_tumour(10);
+        let mut both = Array3::from_elem((20, 20, 20), false);
+        let mut with_mass = both.clone();
+        inside.voxels().chain(outside.voxels()).for_each(|voxel| both[voxel] = true);
+        liver.voxels().chain(outside.voxels()).for_each(|voxel| with_mass[voxel] = true);
+        let [both, with_mass] = [both, with_mass].map(|mask| ObjectMask::new([0; 3], mask.view()).unwrap());
+        let apart = set_apart(&with_mass, &both, &geometry([1.0; 3]), 0.45).unwrap();
+        assert_eq!((apart.tumour, apart.liver, apart.masses), (Some(inside), Some(liver), 1));
+    }
+}
