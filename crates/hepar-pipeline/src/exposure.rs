@@ -5,8 +5,8 @@
 //! part; such a mass is not.
 
 use hepar_volume::{Components, Connectivity, Geometry, components};
-use ndarray::Array3;
 
+use crate::cut::index_in;
 use crate::object::ObjectMask;
 
 /// Liver and tumours without the masses that lie beside the liver.
@@ -68,7 +68,7 @@ fn surfaces(tumours: &Components, start: [usize; 3], liver: &ObjectMask, geometr
                 let mut voxel: [usize; 3] = std::array::from_fn(|axis| start[axis] + [k, j, i][axis]);
                 let Some(moved) = voxel[axis].checked_add_signed(step) else { continue };
                 voxel[axis] = moved;
-                if moved >= geometry.shape()[axis] || label_at(&tumours.labels, start, voxel) == tumour {
+                if moved >= geometry.shape()[axis] || tumours.labels.get(index_in(start, voxel)) == Some(&tumour) {
                     continue;
                 }
                 surface.whole += face[axis];
@@ -77,13 +77,6 @@ fn surfaces(tumours: &Components, start: [usize; 3], liver: &ObjectMask, geometr
         }
     }
     surfaces
-}
-
-/// The label of a voxel of the scan in an array that begins at `start`; 0 outside of it.
-fn label_at(labels: &Array3<u32>, start: [usize; 3], voxel: [usize; 3]) -> u32 {
-    let within = |axis: usize| voxel[axis].checked_sub(start[axis]);
-    let (Some(k), Some(j), Some(i)) = (within(0), within(1), within(2)) else { return 0 };
-    labels.get([k, j, i]).copied().unwrap_or(0)
 }
 
 /// The voxels of `object` that do not belong to `other`.
@@ -100,6 +93,7 @@ fn without(object: &ObjectMask, other: &ObjectMask) -> Option<ObjectMask> {
 mod tests {
     use super::*;
     use crate::cut::cut;
+    use ndarray::Array3;
 
     /// A scan of 20³ voxels with a liver of 10 of its 20 columns and a cube of tumour that begins at column `i`.
     fn liver_and_tumour(i: usize) -> [ObjectMask; 2] {

@@ -2,7 +2,7 @@ use hepar_model::stage::BoxMargin;
 use hepar_volume::{Geometry, Margin, Reach, Volume, VoxelBox};
 use ndarray::{Array3, ArrayView3};
 
-use crate::cut::cut;
+use crate::cut::{cut, index_in};
 use crate::intensity::Median;
 use crate::probability_map::ProbabilityMap;
 
@@ -49,10 +49,7 @@ impl ObjectMask {
 
     /// Whether the voxel `[k, j, i]` of the scan belongs to the object.
     pub fn contains(&self, voxel: [usize; 3]) -> bool {
-        let start = self.bounds.start();
-        let within = |axis: usize| voxel[axis].checked_sub(start[axis]);
-        let (Some(k), Some(j), Some(i)) = (within(0), within(1), within(2)) else { return false };
-        self.mask.get([k, j, i]).is_some_and(|&inside| inside)
+        self.mask.get(index_in(self.bounds.start(), voxel)).is_some_and(|&inside| inside)
     }
 
     /// Whether a voxel of the object lies in `part`.

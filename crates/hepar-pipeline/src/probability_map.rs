@@ -3,6 +3,8 @@
 use hepar_volume::{Geometry, Reorientation, Volume, VoxelBox};
 use ndarray::{Array3, ArrayView2, Axis, Zip};
 
+use crate::cut::index_in;
+
 /// What stands for a probability of 1.
 const CERTAIN: f32 = 255.0;
 
@@ -33,10 +35,7 @@ impl ProbabilityMap {
 
     /// The probability of a voxel `[k, j, i]` of the scan in canonical orientation, 0..=1.
     pub fn at(&self, voxel: [usize; 3]) -> f64 {
-        let start = self.bounds.start();
-        // What lies before the box becomes an index beyond it.
-        let index: [usize; 3] = std::array::from_fn(|axis| voxel[axis].wrapping_sub(start[axis]));
-        f64::from(self.values.get(index).copied().unwrap_or(0)) / f64::from(CERTAIN)
+        f64::from(self.values.get(index_in(self.bounds.start(), voxel)).copied().unwrap_or(0)) / f64::from(CERTAIN)
     }
 
     /// The map on a whole grid as it is stored: 255 stands for a probability of 1.

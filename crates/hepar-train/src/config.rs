@@ -405,6 +405,12 @@ impl TrainConfig {
             _ if self.stage != StageName::Tumour && self.outside_liver != 1.0 => {
                 Some(format!("outside_liver = {} has no meaning for the {} stage", self.outside_liver, self.stage))
             }
+            _ if self.stage != StageName::Tumour && self.greatest_exposure.is_some() => {
+                Some(format!("greatest_exposure has no meaning for the {} stage", self.stage))
+            }
+            _ if self.greatest_exposure.is_some_and(|exposure| !(0.0..=1.0).contains(&exposure)) => {
+                Some("greatest_exposure leaves 0..1".into())
+            }
             _ if !(0.0..=1.0).contains(&self.outside_liver) => {
                 Some(format!("outside_liver = {} leaves 0..1", self.outside_liver))
             }
