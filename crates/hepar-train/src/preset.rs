@@ -210,7 +210,9 @@ mod tests {
         assert!(refused(TrainConfig { folds: 0, ..preset.clone() }).contains("folds = 0"));
         assert!(refused(TrainConfig { outside_liver: 0.5, ..preset.clone() }).contains("liver stage"));
         let tumour = TrainConfig::preset(StageName::Tumour);
-        assert!(refused(TrainConfig { outside_liver: 1.5, ..tumour }).contains("outside_liver = 1.5"));
+        assert!(refused(TrainConfig { outside_liver: 1.5, ..tumour.clone() }).contains("outside_liver = 1.5"));
+        assert!(refused(TrainConfig { greatest_exposure: Some(0.5), ..preset.clone() }).contains("liver stage"));
+        assert!(refused(TrainConfig { greatest_exposure: Some(1.5), ..tumour }).contains("greatest_exposure"));
         let schedule = Schedule::Plateau { factor: 0.1, patience: 3 };
         assert!(refused(TrainConfig { schedule, ..preset }).contains("held-out"));
     }
