@@ -219,6 +219,9 @@ pub struct Augmentation {
     /// out is never shown to the tumour stage.
     #[serde(default)]
     pub lesions: f64,
+    /// Share of painted lesions that bulge out of the liver where they reach its edge; the others end there.
+    #[serde(default)]
+    pub bulging: f64,
     /// Greatest displacement along each axis by which samples are bent, smoothly, in millimetres; not for the localizer.
     #[serde(default)]
     pub elastic_mm: f64,
@@ -252,6 +255,7 @@ impl Augmentation {
         thick_slices: 0.0,
         clip: 0.0,
         lesions: 0.0,
+        bulging: 0.0,
         elastic_mm: 0.0,
     };
 
@@ -272,6 +276,7 @@ impl Augmentation {
             ("thick_slices", self.thick_slices, 1.0),
             ("clip", self.clip, 1.0),
             ("lesions", self.lesions, 1.0),
+            ("bulging", self.bulging, 1.0),
             ("elastic_mm", self.elastic_mm, 20.0),
         ];
         let bad = limits.iter().find(|(_, value, limit)| !(0.0..=*limit).contains(value));

@@ -25,6 +25,7 @@ const VARIED: Augmentation = Augmentation {
     thick_slices: 0.2,
     clip: 0.0,
     lesions: 0.0,
+    bulging: 0.0,
     elastic_mm: 0.0,
 };
 

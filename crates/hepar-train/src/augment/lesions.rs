@@ -4,6 +4,8 @@
 //! painted into real tissue keeps the scan's noise, and is another one in every sample. Sizes reach from small ones by
 //! the dozen to one that fills a whole patch, of which a network sees nothing but that it is dark: each size that no
 //! sample shows is one that the network does not find.
+//!
+//! Some may bulge out of the liver, or else the liver's network leaves out what lies at its edge.
 
 use ndarray::Array3;
 use rand::Rng;
@@ -24,6 +26,9 @@ const WAVES: usize = 5;
 
 /// Waves that make a lesion uneven inside.
 const SPOTS: usize = 2;
+
+/// Hounsfield units of tissue outside of the liver that a bulging lesion may take the place of: neither lung nor bone.
+const YIELDING_HU: [f32; 2] = [-250.0, 250.0];
 
 /// How often a voxel of the liver is looked for before a lesion is given up.
 const TRIES: usize = 60;
@@ -47,6 +52,8 @@ struct Lesion {
     /// Hounsfield units that its middle is darker than its core; 0 without necrosis.
     necrosis: f32,
     spots: [Wave; SPOTS],
+    /// Whether it goes on where the liver ends.
+    is_bulging: bool,
 }
 
 /// The tissue that lesions are painted into, as it was before the first.
@@ -65,9 +72,10 @@ struct Wave {
     height: f64,
 }
 
-/// Paints a few lesions into the liver of a sample with voxels of `spacing` millimetres: changes Hounsfield units, and
-/// labels from 1 to 2. A sample without liver stays as it is.
-pub(crate) fn paint_lesions(rng: &mut impl Rng, sample: &mut Extract, spacing: [f64; 3]) {
+/// Paints a few lesions into the liver of a sample with voxels of `spacing` millimetres, of which the share `bulging`
+/// goes on where the liver ends: changes Hounsfield units, and labels from 1, or from 0 where a lesion bulges out of the
+/// liver, to 2. A sample without liver stays as it is.
+pub(crate) fn paint_lesions(rng: &mut impl Rng, sample: &mut Extract, spacing: [f64; 3], bulging: f64) {
     let (mut sum, mut count) = (0.0f64, 0usize);
     for (hu, _) in sample.hu.iter().zip(&sample.labels).filter(|(_, label)| **label == 1) {
         (sum, count) = (sum + f64::from(*hu), count + 1);
@@ -79,7 +87,8 @@ pub(crate) fn paint_lesions(rng: &mut impl Rng, sample: &mut Extract, spacing: [
     let tissue = Tissue { hu: sample.hu.clone(), smooth: blurred(sample.hu.clone()), liver };
     for radii in sizes(rng) {
         if let Some(centre) = liver_voxel(rng, sample) {
-            Lesion::draw(rng, centre, spacing, radii).paint(sample, spacing, &tissue);
+            let is_bulging = rng.random_bool(bulging);
+            Lesion::draw(rng, is_bulging, centre, spacing, radii).paint(sample, spacing, &tissue);
         }
     }
 }
@@ -112,7 +121,7 @@ fn between(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
 }
 
 impl Lesion {
-    fn draw(rng: &mut impl Rng, centre: [usize; 3], spacing: [f64; 3], radii_mm: [f64; 2]) -> Self {
+    fn draw(rng: &mut impl Rng, is_bulging: bool, centre: [usize; 3], spacing: [f64; 3], radii_mm: [f64; 2]) -> Self {
         let radius_mm = between(rng, radii_mm.map(f64::ln)).exp();
         let axes = std::array::from_fn(|axis| radius_mm * between(rng, [0.75, 1.3]) / spacing[axis]);
         let waves = std::array::from_fn(|_| Wave {
@@ -144,6 +153,7 @@ impl Lesion {
             kept: between(rng, [0.2, 1.0]) as f32,
             necrosis: necrosis as f32,
             spots,
+            is_bulging,
         }
     }
 
@@ -159,10 +169,16 @@ impl Lesion {
         (1.0 + dents - distance) * self.radius_mm
     }
 
-    /// Hounsfield units of a voxel inside, `depth` millimetres below the surface.
-    fn hu(&self, voxel: [usize; 3], depth: f64, tissue: &Tissue) -> f32 {
+    /// Whether the lesion may take the place of what is in a voxel.
+    fn takes(&self, label: u8, hu: f32) -> bool {
+        label != 0 || (self.is_bulging && (YIELDING_HU[0]..=YIELDING_HU[1]).contains(&hu))
+    }
+
+    /// Hounsfield units of a voxel inside, `depth` millimetres below the surface; none of the structure of what lay
+    /// outside of the liver stays.
+    fn hu(&self, voxel: [usize; 3], depth: f64, is_liver: bool, tissue: &Tissue) -> f32 {
         let Tissue { hu, smooth, liver } = tissue;
-        let structure = (smooth[voxel] - liver) * self.kept;
+        let structure = if is_liver { (smooth[voxel] - liver) * self.kept } else { 0.0 };
         let noise = hu[voxel] - smooth[voxel];
         let spots: f64 = self.spots.iter().map(|wave| wave.at(voxel.map(|at| at as f64))).sum();
         let middle = 1.0 / (1.0 + (-8.0 * (depth / self.radius_mm - 0.4)).exp());
@@ -180,7 +196,8 @@ impl Lesion {
             for j in range(1) {
                 for i in range(2) {
                     let voxel = [k, j, i];
-                    if sample.labels[voxel] == 0 {
+                    let label = sample.labels[voxel];
+                    if !sample.inside[voxel] || !self.takes(label, tissue.smooth[voxel]) {
                         continue;
                     }
                     let depth = self.depth_mm(voxel);
@@ -190,7 +207,7 @@ impl Lesion {
                     let inside = (1.0 / (1.0 + (-2.0 * depth / self.edge_mm).exp())) as f32;
                     let near = (-(depth / (1.0 + self.edge_mm)).powi(2)).exp() as f32;
                     let hu = &mut sample.hu[voxel];
-                    *hu += inside * (self.hu(voxel, depth, tissue) - *hu) + near * self.rim;
+                    *hu += inside * (self.hu(voxel, depth, label != 0, tissue) - *hu) + near * self.rim;
                     if depth > 0.0 {
                         sample.labels[voxel] = 2;
                     }
@@ -222,8 +239,43 @@ mod tests {
 
     fn painted(seed: u64) -> Extract {
         let mut sample = sample();
-        paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut sample, [2.5, 1.0, 1.0]);
+        paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut sample, [2.5, 1.0, 1.0], 0.0);
         sample
+    }
+
+    /// Voxels that were not liver before and are lesions now, and those that became something else.
+    fn bulged(before: &Extract, after: &Extract) -> (usize, usize) {
+        let changed = after.labels.iter().zip(&before.labels).filter(|(is, was)| **was == 0 && **is != 0);
+        let (lesions, others): (Vec<_>, Vec<_>) = changed.partition(|(is, _)| **is == 2);
+        (lesions.len(), others.len())
+    }
+
+    #[test]
+    fn some_lesions_bulge_out_of_the_liver() {
+        let before = sample();
+        let counts: Vec<_> = (0..30)
+            .map(|seed| {
+                let mut after = sample();
+                paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut after, [2.5, 1.0, 1.0], 0.3);
+                bulged(&before, &after)
+            })
+            .collect();
+        assert!(counts.iter().all(|(_, others)| *others == 0), "nothing becomes liver");
+        let bulging = counts.iter().filter(|(lesions, _)| *lesions > 0).count();
+        assert!((3..20).contains(&bulging), "{bulging}");
+    }
+
+    #[test]
+    fn lung_and_bone_do_not_yield_to_a_lesion() {
+        for (seed, hard) in (0..30).flat_map(|seed| [(seed, -800.0), (seed, 700.0)]) {
+            let mut after = sample();
+            after.hu.zip_mut_with(&after.labels, |hu, label| *hu = if *label == 0 { hard } else { *hu });
+            let before = after.hu.clone();
+            paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut after, [2.5, 1.0, 1.0], 1.0);
+            // At the very edge, at 40 in `i` and 4 in `k`, the scan without its noise is between liver and what is beside it.
+            let far = after.labels.indexed_iter().filter(|((k, _, i), _)| *i > 41 || *k < 2);
+            assert!(far.into_iter().all(|(voxel, label)| *label == 0 && after.hu[voxel] == before[voxel]));
+        }
     }
 
     #[test]
@@ -249,6 +301,16 @@ mod tests {
     }
 
     #[test]
+    fn no_lesion_bulges_beyond_the_case() {
+        for seed in 0..30 {
+            let mut cut = sample();
+            cut.inside.indexed_iter_mut().for_each(|((_, _, i), inside)| *inside = i < 44);
+            paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut cut, [2.5, 1.0, 1.0], 1.0);
+            assert!(cut.labels.iter().zip(&cut.inside).all(|(label, inside)| *inside || *label == 0));
+        }
+    }
+
+    #[test]
     fn sizes_reach_from_dozens_of_small_ones_to_one_that_fills_the_sample() {
         let shares: Vec<f64> = (0..60)
             .map(|seed| {
@@ -270,7 +332,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         noisy.hu.mapv_inplace(|hu| hu + 30.0 * (rng.random::<f32>() - 0.5));
         let before = noisy.hu.clone();
-        paint_lesions(&mut rng, &mut noisy, [2.5, 1.0, 1.0]);
+        paint_lesions(&mut rng, &mut noisy, [2.5, 1.0, 1.0], 0.0);
         // Neighbours differ by noise alone where the lesion is even.
         let roughness = |hu: &Array3<f32>, wanted: u8| {
             let differences: Vec<f32> = noisy
@@ -296,7 +358,7 @@ mod tests {
         let mut empty = sample();
         empty.labels.fill(0);
         let before = empty.hu.clone();
-        paint_lesions(&mut ChaCha8Rng::seed_from_u64(1), &mut empty, [1.0; 3]);
+        paint_lesions(&mut ChaCha8Rng::seed_from_u64(1), &mut empty, [1.0; 3], 0.3);
         assert_eq!(empty.hu, before);
     }
 }
