@@ -201,10 +201,10 @@ pub fn number(value: Option<f64>, decimals: usize) -> String {
 }
 
 /// A picture within the page; `alternative`, plain text, stands for it where it cannot be seen.
-pub(crate) fn image(jpeg: &[u8], [width, height]: [u32; 2], alternative: &str) -> String {
+pub(crate) fn image(kind: &str, bytes: &[u8], [width, height]: [u32; 2], alternative: &str) -> String {
     format!(
-        "<img src=\"data:image/jpeg;base64,{}\" width=\"{width}\" height=\"{height}\" alt=\"{}\">",
-        base64(jpeg),
+        "<img src=\"data:{kind};base64,{}\" width=\"{width}\" height=\"{height}\" alt=\"{}\">",
+        base64(bytes),
         escaped(alternative)
     )
 }

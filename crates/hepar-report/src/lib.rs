@@ -2,6 +2,7 @@
 //!
 //! - [`preview`](fn@preview), [`montage`](fn@montage), [`lesion_picture`](fn@lesion_picture): what was found, in planes
 //!   of the scan;
+//! - [`overlay`](fn@overlay): what was found beside what is true;
 //! - [`lesions_csv`], [`cohort_csv`]: tables for spreadsheets;
 //! - [`result_json`]: the same figures and more for programs;
 //! - [`page`]: the reports of a case, of a cohort and of a training, each one HTML file that loads nothing;
@@ -22,6 +23,7 @@ pub mod html;
 mod lesion_picture;
 pub mod mesh;
 mod montage;
+mod overlay;
 pub mod page;
 mod palette;
 mod panel;
@@ -39,6 +41,7 @@ mod viewer;
 pub use error::PictureError;
 pub use lesion_picture::lesion_picture;
 pub use montage::montage;
+pub use overlay::{embedded_png, overlay};
 pub use picture::Picture;
 pub use preview::preview;
 pub use result::{confidences, result_json};

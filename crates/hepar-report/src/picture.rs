@@ -21,6 +21,6 @@ impl Picture {
     /// When it cannot be encoded.
     pub fn embedded(&self, alternative: &str) -> Result<String, ImageError> {
         let size = [self.0.width(), self.0.height()].map(|side| side as u32);
-        Ok(html::image(&self.0.jpeg()?, size, alternative))
+        Ok(html::image("image/jpeg", &self.0.jpeg()?, size, alternative))
     }
 }

@@ -28,7 +28,8 @@ pub enum DataError {
     /// No case was found.
     #[error(
         "no cases in {}: looked for volume-N.nii(.gz) with segmentation-N.nii(.gz), imagesTr/liver_N.nii.gz with \
-         labelsTr/liver_N.nii.gz, X_ct.nii.gz with X_label.nii.gz, and X.npz with X.csv",
+         labelsTr/liver_N.nii.gz, X_ct.nii.gz with X_label.nii.gz, folders with PATIENT_DICOM and MASKS_DICOM, and X.npz \
+         with X.csv",
         .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     NoCases(Vec<PathBuf>),
@@ -156,14 +157,17 @@ pub enum TrainError {
     OtherData(PathBuf),
     /// The loss is no number any more.
     #[error(
-        "the loss of step {step} (samples {} to {}) is {loss}: the training has diverged; lower the learning rate",
-        samples.start, samples.end - 1
+        "the loss of step {step} (samples {} to {}, of {}) is {loss}: the training has diverged; lower the learning rate, \
+         or look at these cases",
+        samples.start, samples.end - 1, cases.join(", ")
     )]
     Diverged {
         /// The step, from 0.
         step: u64,
         /// Indices of its samples.
         samples: std::ops::Range<u64>,
+        /// The case that each of them shows.
+        cases: Vec<String>,
         /// The loss.
         loss: f32,
     },
@@ -187,6 +191,9 @@ pub enum TrainError {
     /// What was found cannot be compared with the truth.
     #[error("validate: {0}")]
     Comparison(#[from] ShapeMismatch),
+    /// Whoever looks on could not write what there was to see; the text says why.
+    #[error("{0}")]
+    Observer(String),
     /// The thread that makes samples has died; the text is its last word.
     #[error("make samples: {0}")]
     Loader(String),

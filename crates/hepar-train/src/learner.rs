@@ -69,7 +69,7 @@ impl Learner {
         // Read last: a GPU would have to wait for whoever reads before it knew of the steps back.
         let value = losses.into_iter().map(value).sum::<f32>();
         if !value.is_finite() {
-            return Err(TrainError::Diverged { step, samples: batch.samples, loss: value });
+            return Err(TrainError::Diverged { step, cases: batch.cases, samples: batch.samples, loss: value });
         }
         if config.average > 0.0 {
             self.take_mean(config.average)?;
@@ -224,11 +224,25 @@ mod tests {
         let input: Vec<f32> = seeds.iter().flat_map(|&seed| noise(seed * 977)).map(|v| v as f32 / 97.0).collect();
         let target: Vec<f32> = input.iter().map(|value| f32::from(u8::from(*value > 0.6))).collect();
         let weight = vec![1.0; input.len()];
-        let batch = Batch { samples: 0..2 * seeds.len() as u64, input, target, weight };
+        let batch = Batch { samples: 0..2 * seeds.len() as u64, cases: Vec::new(), input, target, weight };
         let (losses, gradients) = learner.gradients(&config, &batch);
         let mut all = All { gradients: &gradients, values: Vec::new() };
         learner.network.visit(&mut all);
         (losses.into_iter().map(value).sum(), all.values)
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_is_said_with_its_step_samples_and_cases() {
+        let config = TrainConfig::smoke(StageName::Localizer);
+        let mut learner = Learner::new(&config, Device::flex(), None, None, State::new(String::new())).unwrap();
+        let values = vec![0.5; 2 * 64 * 64];
+        let cases = vec!["lits/lits003".to_owned(), "phantom 1".to_owned()];
+        let (input, target, weight) = (values.clone(), vec![f32::NAN; values.len()], values);
+        let error =
+            learner.step(&config, Batch { samples: 6..8, cases, input, target, weight }).unwrap_err().to_string();
+        for part in ["step 0", "samples 6 to 7", "lits/lits003, phantom 1", "lower the learning rate"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

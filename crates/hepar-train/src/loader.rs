@@ -18,6 +18,8 @@ const PREFETCHED: usize = 2;
 pub(crate) struct Batch {
     /// Indices of the samples.
     pub samples: Range<u64>,
+    /// The case that each of them shows.
+    pub cases: Vec<String>,
     /// What the network sees, N × 1 × D × H × W in C order.
     pub input: Vec<f32>,
     /// What it should answer, of the same shape.
@@ -40,13 +42,14 @@ impl Batch {
     pub fn make(sampler: &Sampler<'_>, step: u64, size: usize) -> Self {
         let size = size as u64;
         let samples = step * size..(step + 1) * size;
-        let (mut input, mut target, mut weight) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cases, mut input, mut target, mut weight) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for sample in samples.clone().map(|index| sampler.sample(index)) {
+            cases.push(sample.case);
             input.extend(sample.input);
             target.extend(sample.target);
             weight.extend(sample.weight);
         }
-        Self { samples, input, target, weight }
+        Self { samples, cases, input, target, weight }
     }
 
     /// The batch in `count` equal parts, which go through the network one after the other.
@@ -118,11 +121,17 @@ fn said(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use super::*;
 
+    /// A batch without values.
+    fn empty(step: u64) -> Batch {
+        let (cases, none) = (Vec::new(), Vec::new());
+        Batch { samples: step..step + 1, cases, input: none.clone(), target: none.clone(), weight: none }
+    }
+
     #[test]
     fn a_panic_arrives_in_the_place_of_its_batch() {
         let make = |step: u64| {
             assert!(step != 7, "step {step} cannot be made");
-            Batch { samples: step..step + 1, input: Vec::new(), target: Vec::new(), weight: Vec::new() }
+            empty(step)
         };
         std::thread::scope(|scope| {
             let mut batches = prefetch(scope, NonZeroUsize::MIN, 5..9, make);
@@ -137,7 +146,7 @@ mod tests {
     fn batches_of_many_threads_come_in_the_order_of_their_steps() {
         let make = |step: u64| {
             std::thread::sleep(std::time::Duration::from_millis(7 * (step % 3)));
-            Batch { samples: step..step + 1, input: Vec::new(), target: Vec::new(), weight: Vec::new() }
+            empty(step)
         };
         std::thread::scope(|scope| {
             let mut batches = prefetch(scope, NonZeroUsize::new(4).unwrap(), 3..16, make);

@@ -21,6 +21,7 @@ use crate::learner::Learner;
 use crate::loader::{Batch, Batches, prefetch};
 use crate::log::Log;
 use crate::negatives::false_lesions;
+use crate::observe::{Observer, View};
 use crate::prepare::{Cache, Material};
 use crate::progress::Progress;
 use crate::sample::Sampler;
@@ -31,7 +32,7 @@ use crate::validate::{HeldOut, Score};
 const LOG_EVERY: u64 = 10;
 
 /// How a run is watched and stopped.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Control {
     /// Set to stop: the run saves a checkpoint and returns.
     pub cancel: Arc<AtomicBool>,
@@ -46,6 +47,8 @@ pub struct Control {
     /// What runs the network on whole scans, which is validation and the search for hard negatives; none: the network
     /// that is trained, layer by layer.
     pub engine: Option<Arc<dyn Engine>>,
+    /// Who is shown each validation.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// What a session of training came to.
@@ -119,7 +122,7 @@ fn train_until(
     config.check()?;
     // Phantoms need no folder.
     let cases = if data.is_empty() { Vec::new() } else { discover(data)? };
-    let split = Split::new(&cases, config)?;
+    let split = Split::new(&cases, config)?.without_unit_grids(config)?;
     let folder = OwnFolder::open(run)?;
     let cases = split.fingerprint();
     let checkpoint = folder.resume(config, &cases)?;
@@ -268,22 +271,26 @@ impl Session<'_> {
                 is_saved = false;
             }
             let is_due = owes_validation(&learner.state, self.config);
-            let score = if is_due { self.validate(&mut learner)? } else { None };
-            is_saved &= score.is_none();
+            let validation = if is_due { self.validate(&mut learner)? } else { None };
+            is_saved &= validation.is_none();
+            let (score, views) = validation.unzip();
             let is_row_due = step > logged && (is_due || step.is_multiple_of(LOG_EVERY));
             if let Some(row) = learner.row(score).filter(|_| is_row_due) {
                 log.write(&row)?;
                 self.progress.row(&row, start.elapsed().div_f64((step - first).max(1) as f64));
                 logged = step;
             }
+            let shown = self.control.observer.as_ref().zip(views);
+            let shown = shown.map_or(Ok(()), |(observer, views)| observer.validated(step, &views));
             let is_over = step >= self.config.steps
                 || is_finished(&learner.state, self.config)
                 || (self.is_cancelled)(Moment::After(step))
                 || self.is_late(start.elapsed());
-            if !is_saved && (is_over || step.is_multiple_of(self.config.checkpoint_every)) {
+            if !is_saved && (is_over || shown.is_err() || step.is_multiple_of(self.config.checkpoint_every)) {
                 learner.save(&self.folder)?;
                 is_saved = true;
             }
+            shown.map_err(TrainError::Observer)?;
             if is_over {
                 self.progress.end();
                 return Ok(Summary::of(&learner.state, self.config));
@@ -304,12 +311,12 @@ impl Session<'_> {
     }
 
     /// Validates and takes note of it; `None` when nothing is held out or it was cancelled.
-    fn validate(&self, learner: &mut Learner) -> Result<Option<Score>, TrainError> {
+    fn validate(&self, learner: &mut Learner) -> Result<Option<(Score, Vec<View>)>, TrainError> {
         let Some(held_out) = &self.held_out else { return Ok(None) };
         let step = learner.state.step;
         let watch = Looking { is_cancelled: self.is_cancelled, moment: Moment::Validating(step) };
         let mut network = self.network(&learner.weights()?)?;
-        let score = match held_out.score(self.config, network.as_mut(), &watch) {
+        let (score, views) = match held_out.score(self.config, network.as_mut(), &watch) {
             Err(TrainError::Validation(PipelineError::Cancelled)) => return Ok(None),
             score => score?,
         };
@@ -321,7 +328,7 @@ impl Session<'_> {
             learner.state.best = Some(score.dice_per_case);
             self.folder.save_best(self.config, &learner.state, &learner.weights()?)?;
         }
-        Ok(Some(score))
+        Ok(Some((score, views)))
     }
 
     fn is_late(&self, elapsed: Duration) -> bool {

@@ -1,6 +1,6 @@
 //! How good the network is on the held-out patients.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hepar_metrics::{Overlap, ShapeMismatch};
 use hepar_model::engine::Network;
@@ -9,15 +9,19 @@ use hepar_pipeline::liver::segment_liver;
 use hepar_pipeline::tumour::segment_tumour;
 use hepar_pipeline::{ObjectMask, PipelineError, StageRun, Watch, grown};
 use hepar_volume::{Margin, Reach, Volume, VoxelBox};
-use ndarray::{Array3, Axis, Slice};
+use ndarray::{Array3, ArrayView3, Axis, Slice};
 
 use crate::config::TrainConfig;
 use crate::dataset::{Case, Source};
 use crate::error::{DataError, TrainError};
+use crate::observe::View;
 use crate::prepare::{IsCancelled, Material, Prepared, read_canonical};
 
 /// Slices that go through the localizer together.
 const SLICES: usize = 8;
+
+/// Held-out cases of which a slice is shown.
+const VIEWS: usize = 12;
 
 /// Overlap with the truth.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,16 +32,24 @@ pub struct Score {
     pub dice_global: f64,
 }
 
-/// The held-out cases in memory.
+/// The held-out cases.
 pub(crate) enum HeldOut {
-    /// Parts of scans around the liver, in canonical orientation.
-    Scans(Vec<(Volume<i16>, Volume<u8>)>),
+    /// Scans, which are read one after the other each time, because a fold of them in memory could be larger than it.
+    Scans(Vec<HeldOutScan>),
     /// Slices on the localizer's grid.
     Slices(Vec<Prepared>),
 }
 
+/// A held-out scan in its files.
+pub(crate) struct HeldOutScan {
+    name: String,
+    image: PathBuf,
+    labels: PathBuf,
+}
+
 impl HeldOut {
-    /// Reads the held-out cases; `None` when `is_cancelled` says so, which is asked before each.
+    /// Reads the held-out cases, so that what is wrong with one is said before the first step; `None` when `is_cancelled`
+    /// says so, which is asked before each.
     ///
     /// # Errors
     /// As [`Material::prepare`].
@@ -57,13 +69,14 @@ impl HeldOut {
                 return Ok(None);
             }
             if let Source::Volume { image, labels } = &case.source {
-                scans.push(around_liver(image, labels)?);
+                around_liver(image, labels)?;
+                scans.push(HeldOutScan { name: case.name.clone(), image: image.clone(), labels: labels.clone() });
             }
         }
         Ok(Some(Self::Scans(scans)))
     }
 
-    /// Scores a network.
+    /// Scores a network, and shows a slice of each of the first cases.
     ///
     /// The liver is looked for in the box of the true liver, tumours in the true liver, liver slices one by one.
     ///
@@ -74,23 +87,33 @@ impl HeldOut {
         config: &TrainConfig,
         network: &mut dyn Network,
         watch: &dyn Watch,
-    ) -> Result<Score, TrainError> {
-        let stage = config.stage_table("", "");
-        let mut overlaps = Vec::new();
+    ) -> Result<(Score, Vec<View>), TrainError> {
+        let (mut overlaps, mut views) = (Vec::new(), Vec::new());
+        let mut note = |(overlap, view): (Overlap, View)| {
+            overlaps.push(overlap);
+            if views.len() < VIEWS {
+                views.push(view);
+            }
+        };
         match self {
             Self::Scans(cases) => {
-                for (scan, labels) in cases {
-                    let found = segment(network, scan, labels, config, watch)?;
-                    overlaps.push(scan_overlap(found.as_ref(), labels, |label| config.is_target(label))?);
+                for case in cases {
+                    let (scan, labels) = around_liver(&case.image, &case.labels)?;
+                    let found = segment(network, &scan, &labels, config, watch)?;
+                    let [found, truth] = masks(found.as_ref(), &labels, |label| config.is_target(label));
+                    note(compared(&case.name, scan.data(), &truth, &found)?);
                 }
             }
             Self::Slices(cases) => {
+                let stage = config.stage_table("", "");
                 for case in cases {
-                    overlaps.push(slices_overlap(case, &stage, network, watch)?);
+                    let found = found_in_slices(case, &stage, network, watch)?;
+                    let truth = case.labels.mapv(|label| u8::from(config.is_target(label)));
+                    note(compared(&case.name, case.hu.view(), &truth, &found)?);
                 }
             }
         }
-        Ok(score(&overlaps))
+        Ok((score(&overlaps), views))
     }
 }
 
@@ -123,13 +146,14 @@ fn segment(
     Ok(segment_liver(run, scan, &region, false, watch)?.object)
 }
 
-fn slices_overlap(
+/// What the localizer finds in separate slices, 0 or 1.
+fn found_in_slices(
     case: &Prepared,
     stage: &Stage,
     network: &mut dyn Network,
     watch: &dyn Watch,
-) -> Result<Overlap, TrainError> {
-    let mut overlap = Overlap::default();
+) -> Result<Array3<u8>, TrainError> {
+    let mut all = Array3::zeros(case.hu.raw_dim());
     let depth = case.hu.len_of(Axis(0));
     for first in (0..depth).step_by(SLICES) {
         if watch.is_cancelled() {
@@ -137,29 +161,35 @@ fn slices_overlap(
         }
         let range = Slice::from(first..(first + SLICES).min(depth));
         let hu = case.hu.slice_axis(Axis(0), range);
-        let labels = case.labels.slice_axis(Axis(0), range);
         // Slices become a batch: N × 1 × 1 × H × W.
         let input = hu.mapv(|hu| stage.window.apply(f32::from(hu))).insert_axis(Axis(1)).insert_axis(Axis(1));
         let output = network.forward(input.view())?;
         let found = output.mapv(|probability| u8::from(probability > stage.threshold));
         let found = found.index_axis_move(Axis(1), 0).index_axis_move(Axis(1), 0);
-        overlap = overlap.merged(Overlap::liver(found.view(), labels)?);
+        all.slice_axis_mut(Axis(0), range).assign(&found);
     }
-    Ok(overlap)
+    Ok(all)
 }
 
-/// Overlap of what was found in a scan with what of its labels is the target.
-fn scan_overlap(
-    found: Option<&ObjectMask>,
-    labels: &Volume<u8>,
-    is_target: impl Fn(u8) -> bool,
-) -> Result<Overlap, ShapeMismatch> {
+/// What was found in a scan, and what of its labels is the target, each 0 or 1.
+fn masks(found: Option<&ObjectMask>, labels: &Volume<u8>, is_target: impl Fn(u8) -> bool) -> [Array3<u8>; 2] {
     let truth = labels.data().mapv(|label| u8::from(is_target(label)));
     let mut prediction = Array3::zeros(truth.raw_dim());
     for voxel in found.into_iter().flat_map(ObjectMask::voxels) {
         prediction[voxel] = 1;
     }
-    Overlap::count(prediction.view(), truth.view(), |value| value == 1)
+    [prediction, truth]
+}
+
+/// How much of a case was found, and a slice of it.
+fn compared(
+    case: &str,
+    hu: ArrayView3<'_, i16>,
+    truth: &Array3<u8>,
+    found: &Array3<u8>,
+) -> Result<(Overlap, View), ShapeMismatch> {
+    let overlap = Overlap::count(found.view(), truth.view(), |value| value == 1)?;
+    Ok((overlap, View::of(case, overlap, hu, truth.view(), found.view())))
 }
 
 fn score(overlaps: &[Overlap]) -> Score {
@@ -187,9 +217,11 @@ mod tests {
         let labels = Volume::from_fn(grid, |[_, j, i]| if i == 0 { 2 } else { u8::from(j == 0) });
         let tumour = |label| label == 2;
         let found = ObjectMask::new([0; 3], labels.map(|&label| label >= 1).data()).unwrap();
-        let overlap = scan_overlap(Some(&found), &labels, tumour).unwrap();
-        assert_eq!(overlap, Overlap { predicted: 12, reference: 6, shared: 6 });
-        let nothing = scan_overlap(None, &labels, tumour).unwrap();
-        assert_eq!(nothing, Overlap { reference: 6, ..Overlap::default() });
+        let overlap = |found| {
+            let [found, truth] = masks(found, &labels, tumour);
+            compared("a", Array3::zeros(truth.raw_dim()).view(), &truth, &found).unwrap().0
+        };
+        assert_eq!(overlap(Some(&found)), Overlap { predicted: 12, reference: 6, shared: 6 });
+        assert_eq!(overlap(None), Overlap { reference: 6, ..Overlap::default() });
     }
 }

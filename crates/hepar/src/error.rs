@@ -251,7 +251,7 @@ fn of_training(error: &TrainError) -> u8 {
     match error {
         TrainError::Config(_) | TrainError::Device(_) => exit::USAGE,
         TrainError::Data(_) | TrainError::OtherData(_) | TrainError::Weights(_) => exit::INPUT,
-        TrainError::Folder { .. } | TrainError::OtherConfig { .. } => exit::OUTPUT,
+        TrainError::Folder { .. } | TrainError::OtherConfig { .. } | TrainError::Observer(_) => exit::OUTPUT,
         _ => exit::INTERNAL,
     }
 }

@@ -53,6 +53,7 @@ pub mod phantom;
 pub mod report;
 pub mod segment;
 pub mod training_page;
+mod training_views;
 pub mod watch;
 
 pub use embedded::{ModelError, embedded_model, open_model};

@@ -4,7 +4,7 @@ use hepar_pipeline::{Findings, Outcome, check_same_grid};
 use hepar_volume::Volume;
 use rayon::prelude::*;
 
-use super::figures::{figures, warnings};
+use super::figures::{figure, figures, warnings};
 use super::histograms;
 use super::lesions::{alternative, card, lesion_table};
 use super::provenance::{Identity, Provenance, facts};
@@ -101,8 +101,4 @@ fn cards(report: &CaseReport<'_>) -> Result<String, PictureError> {
         }
     };
     Ok(format!("<section>\n<h2>Every lesion</h2>\n{others}{}</section>\n", cards.concat()))
-}
-
-fn figure(picture: &str, caption: &str) -> String {
-    format!("<figure>{picture}\n<figcaption>{}</figcaption></figure>\n", escaped(caption))
 }

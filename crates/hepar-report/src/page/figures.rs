@@ -23,6 +23,11 @@ pub(super) fn figures(findings: &Findings) -> String {
     boxes(figures)
 }
 
+/// A picture, as an `img` element, with plain text below it.
+pub(super) fn figure(picture: &str, caption: &str) -> String {
+    format!("<figure>{picture}\n<figcaption>{}</figcaption></figure>\n", escaped(caption))
+}
+
 /// Figures with their names, plain text, each in a box.
 pub(super) fn boxes<'a>(figures: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let boxes: String = figures

@@ -11,4 +11,4 @@ mod training;
 pub use case::{CaseReport, PICTURED_LESIONS, case_page};
 pub use cohort::{CohortEntry, cohort_page, cohort_picture};
 pub use provenance::{Identity, ModelFacts, Provenance};
-pub use training::{TrainingRow, TrainingRun, training_page};
+pub use training::{TrainingPicture, TrainingRow, TrainingRun, training_page};

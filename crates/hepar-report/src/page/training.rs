@@ -1,6 +1,6 @@
 //! The report of a training.
 
-use super::figures::boxes;
+use super::figures::{boxes, figure};
 use crate::charts::{Line, line_chart};
 use crate::html::{NOTICE, Page, escaped, number};
 
@@ -23,8 +23,19 @@ pub struct TrainingRun {
     pub smoothed_loss: Option<f64>,
     /// The log, the first step first.
     pub rows: Vec<TrainingRow>,
+    /// Held-out cases in the last validation.
+    pub pictures: Vec<TrainingPicture>,
     /// Everything that decides the run, as text.
     pub configuration: String,
+}
+
+/// A slice of a held-out case with outlines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingPicture {
+    /// An `img` element, as [`crate::embedded_png`] makes it.
+    pub element: String,
+    /// What stands below it, as plain text.
+    pub caption: String,
 }
 
 /// A row of the log of a training.
@@ -42,10 +53,12 @@ pub struct TrainingRow {
     pub dice_per_case: Option<f64>,
     /// Dice of the voxels of all held-out cases as one set, if there was a validation.
     pub dice_global: Option<f64>,
+    /// Seconds of training so far.
+    pub seconds: f64,
 }
 
-/// How far a training is, how loss, learning rate and Dice went, and its configuration. One HTML page that loads
-/// nothing.
+/// How far a training is, how loss, learning rate and Dice went, what it finds in held-out cases, and its configuration.
+/// One HTML page that loads nothing.
 pub fn training_page(run: &TrainingRun) -> String {
     let mut page = Page::new(&run.title);
     page.push(&format!(
@@ -54,6 +67,7 @@ pub fn training_page(run: &TrainingRun) -> String {
     ));
     page.push(&figures(run));
     page.push(&curves(&run.rows));
+    page.push(&pictures(&run.pictures));
     page.push(&format!("<section>\n<h2>Configuration</h2>\n<pre>{}</pre>\n</section>\n", escaped(&run.configuration)));
     page.push(&format!("</main>\n<footer>\n<p>{NOTICE}</p>\n</footer>\n"));
     page.finish()
@@ -88,6 +102,18 @@ fn curves(rows: &[TrainingRow]) -> String {
     format!("<section>\n<h2>How it went</h2>\n<div class=\"charts\">\n{charts}</div>\n</section>\n")
 }
 
+fn pictures(pictures: &[TrainingPicture]) -> String {
+    if pictures.is_empty() {
+        return String::new();
+    }
+    let figures: String =
+        pictures.iter().map(|TrainingPicture { element, caption }| figure(element, caption)).collect();
+    format!(
+        "<section>\n<h2>Held-out cases</h2>\n<p>The slice with most to find, in the last validation. Yellow: the labels; \
+         blue: what the network found.</p>\n<div class=\"pictures\">\n{figures}</div>\n</section>\n"
+    )
+}
+
 /// A value of the rows that have it over their steps.
 fn line(
     name: &'static str,
@@ -114,6 +140,7 @@ mod tests {
             seconds: 90.0,
             smoothed_loss: Some(0.25),
             rows,
+            pictures: Vec::new(),
             configuration: "start = \"</pre><script>alert(1)</script>\"\n".into(),
         }
     }
@@ -126,6 +153,7 @@ mod tests {
             learning_rate: 1e-3,
             dice_per_case: None,
             dice_global: None,
+            seconds: 1.5,
         }
     }
 
@@ -140,6 +168,14 @@ mod tests {
         let page = training_page(&run(vec![row(10), validated]));
         assert_eq!((page.matches("<svg").count(), page.matches("</svg>").count()), (3, 3));
         assert!(page.contains("mean per case: from 0.5 at step 20 to 0.5 at step 20"));
+    }
+
+    #[test]
+    fn held_out_cases_are_shown_with_their_captions() {
+        let picture = TrainingPicture { element: "<img src=\"data:\">".into(), caption: "lits <1>: Dice 0.9".into() };
+        let page = training_page(&TrainingRun { pictures: vec![picture], ..run(vec![row(10)]) });
+        assert!(page.contains("<h2>Held-out cases</h2>") && page.contains("lits &lt;1&gt;: Dice 0.9"));
+        assert!(!training_page(&run(vec![row(10)])).contains("Held-out cases"));
     }
 
     #[test]

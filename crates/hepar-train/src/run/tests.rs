@@ -115,7 +115,7 @@ fn a_cancelled_run_leaves_a_checkpoint_and_says_so() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_ends_the_run_with_the_step_and_samples() {
+fn a_run_whose_loss_or_weights_are_no_numbers_ends() {
     let (data, runs) = (data(1), tempfile::tempdir().unwrap());
     let config = TrainConfig { learning_rate: 1e38, schedule: Schedule::Constant, ..tiny(StageName::Localizer) };
     let error = run(&config, data.path(), runs.path()).unwrap_err();
@@ -334,4 +334,34 @@ fn cross_entropy_and_light_surroundings_train_a_tumour_network() {
     assert!(last_weights(&first) != last_weights(&second));
     let error = run(&TrainConfig { outside_liver: 0.2, ..config }, data.path(), &first).unwrap_err();
     assert!(matches!(error, TrainError::OtherConfig { .. }), "{error}");
+}
+
+/// Takes note of what it is shown, and has had enough from a step on.
+struct Noting {
+    steps: std::sync::Mutex<Vec<(u64, Vec<String>)>>,
+    enough: u64,
+}
+
+impl Observer for Noting {
+    fn validated(&self, step: u64, views: &[View]) -> Result<(), String> {
+        self.steps.lock().unwrap().push((step, views.iter().map(|view| view.case.clone()).collect()));
+        if step >= self.enough { Err("enough".to_owned()) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn an_observer_is_shown_every_validation_and_ends_a_run_behind_a_checkpoint() {
+    let (data, runs) = (data(4), tempfile::tempdir().unwrap());
+    for stage in [StageName::Localizer, StageName::Liver] {
+        let config = TrainConfig { folds: 2, fold: Some(0), validate_every: 2, checkpoint_every: 100, ..tiny(stage) };
+        let observer = Arc::new(Noting { steps: Default::default(), enough: 4 });
+        let control = Control { observer: Some(Arc::clone(&observer) as Arc<dyn Observer>), ..quiet() };
+        let run = runs.path().join(stage.as_str());
+        let error = train(&config, &[data.path().to_owned()], &run, &control).unwrap_err();
+        assert_eq!(error.to_string(), "enough");
+        let steps = observer.steps.lock().unwrap();
+        assert_eq!(steps.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [2, 4]);
+        assert!(!steps[0].1.is_empty() && steps[0].1 == steps[1].1, "{steps:?}");
+        assert!(std::fs::read_to_string(run.join("last/state.json")).unwrap().contains("\"step\": 4"));
+    }
 }

@@ -4,13 +4,13 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use hepar::assemble::{Description, Runs, assemble, is_model_of};
-use hepar::training_page::{check_training_page, write_training_page};
+use hepar::training_page::{PageWriter, check_training_page, write_training_page};
 use hepar::watch::Interrupt;
 use hepar::{CpuEngine, ErrorKind, exit};
 use hepar_model::engine::Engine;
 use hepar_model::stage::StageName;
 use hepar_nets::device::Place;
-use hepar_train::{Cache, Control, Summary, TrainConfig, TrainError, train};
+use hepar_train::{Cache, Control, Observer, Summary, TrainConfig, TrainError, train};
 
 use super::engine::DeviceArguments;
 use super::{Failure, interrupt, print};
@@ -123,14 +123,21 @@ impl Arguments {
                 Place::Cpu => Some(Arc::new(CpuEngine)),
                 Place::Gpu => None,
             };
-            let control = Control { cancel: interrupt.flag(), minutes, progress: !self.quiet, place, cache, engine };
             let run = self.run_of(stage);
-            let summary = train(config, &self.data, &run, &control)
-                .map_err(|source| ErrorKind::Train { doing: format!("train the {stage} network"), source })?;
+            let observer = Some(Arc::new(PageWriter { run: run.clone(), config: config.clone() }) as Arc<dyn Observer>);
+            let (cancel, progress) = (interrupt.flag(), !self.quiet);
+            let control = Control { cancel, minutes, progress, place, cache, engine, observer };
+            let trained = train(config, &self.data, &run, &control);
+            if let Err(TrainError::Diverged { .. } | TrainError::DivergedWeights { .. }) = trained {
+                // What led to it is in the curves.
+                write_training_page(&run, config, None)?;
+            }
+            let summary =
+                trained.map_err(|source| ErrorKind::Train { doing: format!("train the {stage} network"), source })?;
             if !self.quiet {
                 print(said(&summary, config, &run))?;
             }
-            write_training_page(&run, config, &summary)?;
+            write_training_page(&run, config, Some(&summary))?;
             if !summary.finished {
                 return Ok(code(&interrupt));
             }
@@ -195,6 +202,10 @@ impl Arguments {
         config.folds = self.folds.unwrap_or(config.folds);
         config.seed = self.seed.unwrap_or(config.seed);
         config.fold = self.fold.or(config.fold);
+        if let Some(start) = config.start.as_ref().filter(|start| !start.exists() && !of_run.exists()) {
+            let why = "which does not exist; paths are relative to the working directory";
+            return Err(Failure::usage(format_args!("begin the {stage} network from {}, {why}", start.display())));
+        }
         let wrong =
             |error| ErrorKind::Train { doing: format!("train the {stage} network"), source: TrainError::from(error) };
         config.check().map_err(wrong)?;

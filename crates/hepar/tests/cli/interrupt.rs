@@ -23,6 +23,11 @@ fn interrupted(folder: &Path, arguments: &[&str]) -> Run {
     wait_until_it_listens(&child);
     // Into the stages, so that there is work to break off.
     std::thread::sleep(Duration::from_millis(500));
+    interrupt(child)
+}
+
+/// Sends SIGINT, and waits for what the program says.
+fn interrupt(child: Child) -> Run {
     let started = Instant::now();
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let run = child.wait_with_output().unwrap().into();
@@ -61,4 +66,34 @@ fn an_interrupted_run_keeps_the_old_result() {
     let before = (names(&folder.path().join("out")), json(&folder.path().join("out/manifest.json")));
     interrupted(folder.path(), &["-o", "out", "--force"]).expect(130);
     assert_eq!((names(&folder.path().join("out")), json(&folder.path().join("out/manifest.json"))), before);
+}
+
+#[test]
+fn an_interrupted_training_is_saved_and_goes_on_with_the_same_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |steps: &str| {
+        command(folder.path(), &["train", "localizer", "--preset", "smoke", "--run", "run", "--steps", steps])
+    };
+    let child = train("1000000").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let step = || {
+        let state = std::fs::read_to_string(folder.path().join("run/last/state.json")).ok()?;
+        serde_json::from_str::<serde_json::Value>(&state).ok()?["step"].as_u64()
+    };
+    for _ in 0..3000 {
+        if step().is_some_and(|step| step > 0) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let run = interrupt(child).expect(130);
+    assert!(
+        run.out.contains("of 1000000 steps") && run.out.contains("stopped; the same command goes on"),
+        "{}",
+        run.out
+    );
+    let done = step().unwrap();
+    assert!(done > 0);
+    let steps = (done + 1).to_string();
+    let run = Run::from(train(&steps).output().unwrap()).expect(0);
+    assert!(run.out.contains(&format!("{steps} of {steps} steps")), "{}", run.out);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::browser;
-use crate::program::{Run, command, folder_with_scan, hepar, names};
+use crate::program::{Run, command, folder_with_scan, hepar, json, names};
 
 /// The least that can be trained.
 const CONFIG: &str = "\
@@ -119,7 +119,11 @@ fn all_networks_are_trained_stopped_resumed_and_become_a_model_with_one_command(
     let stopped = all(&["--minutes", "1e-9"]).expect(0);
     assert!(stopped.out.contains("smoke/localizer: ") && stopped.out.contains("the same command goes on"));
     assert!(!path.join("smoke/model").exists());
+    let one = ["train", "localizer", "--run", "smoke/localizer", "--preset", "smoke", "--steps", "1", "-q"];
+    hepar(path, &one).expect(0);
+    assert_eq!(json(&path.join("smoke/localizer/last/state.json"))["step"], 1);
     let done = all(&[]).expect(0);
+    assert_eq!(json(&path.join("smoke/localizer/last/state.json"))["step"], 2);
     for stage in ["localizer", "liver", "tumour"] {
         assert!(done.out.contains(&format!("smoke/{stage}: 2 of 2 steps")), "{}", done.out);
     }
