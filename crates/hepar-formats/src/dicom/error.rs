@@ -53,6 +53,9 @@ pub enum DicomError {
     /// The header could not be parsed.
     #[error("its header cannot be read: {0}")]
     Header(String),
+    /// The series that could be taken show several patients.
+    #[error("it holds series of {0} patients. Name the folder of one study, or one series with --series")]
+    SeveralPatients(usize),
     /// The transfer syntax has no decoder here.
     #[error("its transfer syntax {name} is not decoded{hint}")]
     TransferSyntax {

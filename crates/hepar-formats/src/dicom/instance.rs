@@ -21,6 +21,8 @@ pub(crate) struct Instance {
     pub(crate) sop_class: String,
     pub(crate) sop_uid: String,
     pub(crate) series_uid: String,
+    /// `PatientID`; empty where there is none.
+    pub(crate) patient: String,
     pub(crate) modality: String,
     pub(crate) number: Option<i64>,
     /// Series description, protocol and contrast agent: what hints are looked for in.
@@ -88,6 +90,7 @@ impl Instance {
             sop_class: data.text(tags::SOP_CLASS_UID).unwrap_or_else(|| object.meta.sop_class.clone()),
             sop_uid: data.text(tags::SOP_INSTANCE_UID).unwrap_or_else(|| object.meta.sop_uid.clone()),
             series_uid: text(tags::SERIES_INSTANCE_UID),
+            patient: text(tags::PATIENT_ID),
             modality: text(tags::MODALITY),
             number: data.whole(tags::SERIES_NUMBER),
             description: text(tags::SERIES_DESCRIPTION),

@@ -1,5 +1,6 @@
 //! A series as a volume.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -97,6 +98,10 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
     let catalogue = Catalogue::read(path)?;
     let infos = judge(&catalogue, options.series.as_deref());
     let index = chosen(&infos, options.series.as_deref())?;
+    let patients = patients(&catalogue, &infos);
+    if options.series.is_none() && patients > 1 {
+        return Err(DicomError::SeveralPatients(patients).into());
+    }
     let (info, series) = (&infos[index], &catalogue.series[index]);
     let mut warnings = catalogue.warnings.clone();
     let usable = infos.iter().filter(|info| !matches!(info.verdict, Verdict::Unusable(_))).count();
@@ -114,6 +119,14 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
         return Err(of_series(StackProblem::Strict(first.to_string())).into());
     }
     volume(&catalogue, &series, title(info), options.strict, warnings)
+}
+
+/// How many patients the series that could be taken show, as far as they tell.
+fn patients(catalogue: &Catalogue, infos: &[SeriesInfo]) -> usize {
+    let usable = infos.iter().zip(&catalogue.series).filter(|(info, _)| !matches!(info.verdict, Verdict::Unusable(_)));
+    let instances = usable.flat_map(|(_, series)| &series.instances);
+    let names = instances.map(|&instance| catalogue.instances[instance].patient.as_str());
+    names.filter(|name| !name.is_empty()).collect::<BTreeSet<_>>().len()
 }
 
 /// Number and description of a series.

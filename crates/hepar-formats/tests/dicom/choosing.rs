@@ -74,6 +74,22 @@ fn the_portal_venous_axial_ct_is_chosen_and_every_verdict_has_its_reason() {
 }
 
 #[test]
+fn series_of_several_patients_are_refused_unless_one_is_asked_for() {
+    let study = study();
+    let other = Series { uid: "1.9", number: 9, patient: "43", positions: positions(30, 5.0), ..Series::default() };
+    other.write(&study.path().join("other"));
+    let error = sentence(&read_scan(study.path()).unwrap_err());
+    assert!(error.contains("series of 2 patients") && error.contains("--series"), "{error}");
+    let options = ScanOptions { series: Some("9".to_owned()), ..ScanOptions::default() };
+    assert_eq!(read_scan_with(study.path(), &options).unwrap().volume.shape()[0], 30);
+    // A scout of somebody else is not what is segmented.
+    let scout = Series { image_type: "ORIGINAL\\PRIMARY\\LOCALIZER", ..other };
+    std::fs::remove_dir_all(study.path().join("other")).unwrap();
+    scout.write(&study.path().join("other"));
+    assert!(read_scan(study.path()).is_ok());
+}
+
+#[test]
 fn a_series_can_be_asked_for_by_uid_or_number() {
     let study = study();
     let slices = |wanted: &str| {

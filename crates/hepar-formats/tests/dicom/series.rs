@@ -23,6 +23,7 @@ pub struct Series {
     pub rescale: (f64, f64),
     pub syntax: &'static str,
     pub kernel: &'static str,
+    pub patient: &'static str,
 }
 
 impl Default for Series {
@@ -39,6 +40,7 @@ impl Default for Series {
             rescale: (1.0, -1024.0),
             syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN,
             kernel: "B30f",
+            patient: "42",
         }
     }
 }
@@ -72,7 +74,7 @@ impl Series {
         text(tags::SERIES_DESCRIPTION, VR::LO, self.description);
         text(tags::CONVOLUTION_KERNEL, VR::SH, self.kernel);
         text(tags::PATIENT_NAME, VR::PN, "Muster^Maria");
-        text(tags::PATIENT_ID, VR::LO, "42");
+        text(tags::PATIENT_ID, VR::LO, self.patient);
         text(tags::IMAGE_ORIENTATION_PATIENT, VR::DS, &numbers(&self.orientation));
         text(tags::IMAGE_POSITION_PATIENT, VR::DS, &numbers(&self.positions[n]));
         text(tags::PIXEL_SPACING, VR::DS, "0.8\\0.7");
