@@ -44,7 +44,8 @@ impl StageRun<'_> {
     ///
     /// `skip` is asked for every window, and for parts of windows, with the voxels of the scan whose probabilities
     /// depend on it. A window that is skipped counts as a vote for 0, a part of one as any vote: voxels outside all
-    /// boxes that are skipped have the same probability as if none was.
+    /// boxes that are skipped have the same probability as if none was. A window in which nothing is brighter than the low
+    /// end of the stage's window, as in the air around a patient, is no work for the network and counts as a vote for 0.
     ///
     /// # Errors
     /// When the network fails or the watch cancels.
@@ -98,7 +99,7 @@ impl StageRun<'_> {
                 let end = std::array::from_fn(|axis| starts[sample][axis] + part[axis].end);
                 frame.dependents(start, end).is_some_and(|voxels| !skip(&voxels))
             };
-            let output = self.mean_forward(slab.windows(scan, starts), &wanted)?;
+            let output = self.forward_where_anything_is(slab.windows(scan, starts), &wanted)?;
             for (start, window) in starts.iter().zip(output.axis_iter(Axis(0))) {
                 votes.cast(*start, window.index_axis(Axis(0), 0), &mut settled);
                 progress.step();
@@ -117,6 +118,30 @@ impl StageRun<'_> {
             return Err(PipelineError::TooLarge { stage: self.name, slice: [height, width] });
         }
         Ok(())
+    }
+
+    /// What the network says of those windows that are not 0 everywhere; of the others 0.
+    fn forward_where_anything_is(
+        &mut self,
+        input: Array5<f32>,
+        wanted: &Wanted<'_>,
+    ) -> Result<Array5<f32>, PipelineError> {
+        let windows = input.axis_iter(Axis(0)).enumerate();
+        let seen: Vec<usize> =
+            windows.filter(|(_, window)| window.iter().any(|value| *value != 0.0)).map(|(sample, _)| sample).collect();
+        if seen.len() == input.len_of(Axis(0)) {
+            return self.mean_forward(input, wanted);
+        }
+        let mut output = Array5::zeros(input.dim());
+        if seen.is_empty() {
+            return Ok(output);
+        }
+        let wanted = |sample: usize, part: [Range<usize>; 3]| wanted(seen[sample], part);
+        let found = self.mean_forward(input.select(Axis(0), &seen), &wanted)?;
+        for (sample, window) in seen.iter().zip(found.axis_iter(Axis(0))) {
+            output.index_axis_mut(Axis(0), *sample).assign(&window);
+        }
+        Ok(output)
     }
 
     /// What the network says of windows; of a stage that mirrors, the mean over them and their mirror images.

@@ -75,6 +75,20 @@ fn windows_without_any_liver_are_not_run() {
 }
 
 #[test]
+fn windows_of_nothing_but_air_are_not_run_and_hold_no_object() {
+    let scan =
+        Volume::from_fn(canonical([64, 32, 96], [1.0; 3]), |[k, _, i]| if k > 40 && i > 70 { 40 } else { -1000 });
+    let whole = VoxelBox::whole(scan.geometry());
+    let one = |input: ArrayView5<'_, f32>| Array5::ones(input.dim());
+    for stage in [Stage { overlap: [0.0; 3], ..tumour() }, Stage { overlap: [0.0; 3], mirror: true, ..tumour() }] {
+        let (all, windows) = probabilities(&stage, one, &scan, &whole, &|_| false);
+        assert_eq!(windows, if stage.mirror { 4 } else { 1 });
+        let expected = |(k, i): (usize, usize)| if k >= 32 && i >= 64 { 1.0 } else { 0.0 };
+        assert!(all.indexed_iter().all(|((k, _, i), &probability)| probability == expected((k, i))));
+    }
+}
+
+#[test]
 fn where_the_network_says_1_the_probability_is_1_on_any_grid_and_overlap() {
     let scan = Volume::filled(canonical([40, 50, 60], [2.0, 0.8, 0.9]), 0i16);
     let region = VoxelBox::new([3, 4, 5], [39, 48, 60]).unwrap();
