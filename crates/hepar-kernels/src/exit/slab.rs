@@ -13,8 +13,10 @@ use crate::winograd::weights::Halves;
 /// Rows of blocks that a slab holds.
 pub(crate) const ROWS: usize = 2;
 
-/// Planes that are kept while a slab is walked through: a power of two.
-const KEPT: usize = 4;
+/// Planes that are kept while a slab is walked through, for kernels of `depth` planes: as many as a block depends on.
+const fn kept(depth: usize) -> usize {
+    if depth == 3 { 4 } else { 1 }
+}
 
 /// What a slab's input is made from, and where the slab is.
 #[derive(Clone, Copy)]
@@ -77,9 +79,10 @@ impl Slab<'_> {
 
     /// Rings without any plane.
     pub fn rings(&self) -> Rings {
+        let kept = kept(self.entry.depth());
         Rings {
-            fine: Scratch::zeroed(KEPT * self.entry.channels() * self.fine()),
-            coarse: Scratch::zeroed(KEPT * self.layout.channels * self.coarse()),
+            fine: Scratch::zeroed(kept * self.entry.channels() * self.fine()),
+            coarse: Scratch::zeroed(kept * self.layout.channels * self.coarse()),
             next: [0; 2],
         }
     }
@@ -107,7 +110,7 @@ impl Slab<'_> {
     fn fine_plane<S: Simd, const C: usize>(&self, simd: S, planes: &mut [f32], z: usize) {
         let [d, h, _] = self.input.size();
         let (channels, fine) = (self.entry.channels(), self.fine());
-        let plane = &mut planes[(z % KEPT) * channels * fine..][..channels * fine];
+        let plane = &mut planes[(z % kept(self.entry.depth())) * channels * fine..][..channels * fine];
         if z >= d {
             plane.fill(0.0);
             return;
@@ -125,7 +128,7 @@ impl Slab<'_> {
     fn coarse_plane(&self, planes: &mut [f32], z: usize) {
         let ([d, h, w], coarse) = (self.layout.size, self.coarse());
         let channels = self.layout.channels;
-        let plane = &mut planes[(z % KEPT) * channels * coarse..][..channels * coarse];
+        let plane = &mut planes[(z % kept(self.entry.depth())) * channels * coarse..][..channels * coarse];
         if z >= d {
             plane.fill(0.0);
             return;
@@ -149,12 +152,13 @@ impl Slab<'_> {
         [k, row, at]: [usize; 3],
     ) {
         let (full, doubled): (&[Along], &[Along]) = if DEPTH == 3 { (&FULL, &DOUBLED) } else { (&PLANAR, &PLANAR) };
-        let first = if DEPTH == 3 { KEPT - 1 } else { 0 };
+        // The plane before the first, modulo those that are kept.
+        let (kept, first) = (kept(DEPTH), kept(DEPTH) - 1);
         let (channels, length, tile) = (self.entry.channels(), self.fine(), R * S::F32_LANES);
         for c in 0..channels {
             // Plane 2k − 1 comes first; before the first of all lie zeros.
             let planes: [&[f32]; 4] = std::array::from_fn(|plane| {
-                let z = (first + 2 * k + plane) % KEPT;
+                let z = (first + 2 * k + plane) % kept;
                 &rings.fine[(z * channels + c) * length..][..length]
             });
             let (to, from) = (&mut to.full[c * tile..], row * 4 * self.half() + at);
@@ -163,7 +167,7 @@ impl Slab<'_> {
         let (channels, length) = (self.layout.channels, self.coarse());
         for c in 0..channels {
             let planes: [&[f32]; 3] = std::array::from_fn(|plane| {
-                let z = (first + k + plane) % KEPT;
+                let z = (first + k + plane) % kept;
                 &rings.coarse[(z * channels + c) * length..][..length]
             });
             let (to, from) = (&mut to.doubled[c * tile..], row * self.half() + at);
