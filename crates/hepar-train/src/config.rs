@@ -94,6 +94,10 @@ pub struct TrainConfig {
     /// Cases, and folders of cases, that were cropped in plane: not used for the localizer, which sees whole slices.
     #[serde(default)]
     pub cropped: Vec<String>,
+    /// Whether scans are used whose header nobody filled in: voxels of exactly 1 mm, the first at the origin. Sizes,
+    /// margins and directions of such a scan are wrong unless its voxels really are so.
+    #[serde(default)]
+    pub unit_grids: bool,
     /// Patients that are neither trained on nor held out, by the name of any of their cases.
     ///
     /// The patient who is kept for tests, [`PatientId::kept_for_tests`], need not be named: no run uses this one.
@@ -459,7 +463,8 @@ impl TrainConfig {
             return Some(format!("folds = {} leaves 1..=1000", self.folds));
         }
         if self.fold.is_some_and(|fold| self.folds < 2 || fold >= self.folds) {
-            return Some(format!("fold {:?} does not exist among {} folds (from 0)", self.fold, self.folds));
+            let (fold, folds) = (self.fold.unwrap_or_default(), self.folds);
+            return Some(format!("fold {fold} does not exist: {folds} folds are numbered 0 to {}", folds - 1));
         }
         match self.schedule {
             Schedule::Plateau { .. } if self.fold.is_none() => {

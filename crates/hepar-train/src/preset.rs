@@ -94,6 +94,7 @@ impl TrainConfig {
             phantom_share: 0.2,
             liver_only: Vec::new(),
             cropped: Vec::new(),
+            unit_grids: false,
             exclude: Vec::new(),
             overlap: [0.25; 3],
             threshold: 0.5,

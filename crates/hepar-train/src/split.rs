@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hepar_formats::inspect;
 use hepar_model::bundle::sha256;
 use hepar_model::stage::StageName;
 
+use crate::check::is_unit_grid;
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source, lists};
 use crate::error::DataError;
@@ -33,6 +35,8 @@ pub enum LeftOut {
     Cropped,
     /// Its labels do not know tumours, and the stage is the tumour stage.
     LiverOnly,
+    /// Nobody filled in its header: voxels of exactly 1 mm, the first at the origin.
+    UnitGrid,
 }
 
 impl std::fmt::Display for LeftOut {
@@ -44,6 +48,9 @@ impl std::fmt::Display for LeftOut {
             Self::Slices => "of single slices",
             Self::Cropped => "cropped in plane",
             Self::LiverOnly => "without labels of tumours",
+            Self::UnitGrid => {
+                "whose header states no size of voxels (1 mm, at the origin; unit_grids = true takes them)"
+            }
         })
     }
 }
@@ -69,13 +76,41 @@ impl Split {
                 training.push(case.clone());
             }
         }
-        if training.is_empty() && config.phantoms == 0 {
+        Self { training, validation, left_out }.checked(config)
+    }
+
+    /// Leaves out the scans whose header nobody filled in, unless the configuration wants them: LiTS has twenty, whose
+    /// voxels are not of the 1 mm that they state. Reads the header of every scan.
+    ///
+    /// # Errors
+    /// When one cannot be read, or nothing is left to train on or held out.
+    pub fn without_unit_grids(mut self, config: &TrainConfig) -> Result<Self, DataError> {
+        if config.unit_grids {
+            return Ok(self);
+        }
+        for cases in [&mut self.training, &mut self.validation] {
+            for case in std::mem::take(cases) {
+                match &case.source {
+                    // A DICOM series always states the size of its voxels.
+                    Source::Volume { image, .. } if image.is_file() && is_unit_grid(&inspect(image)?.geometry) => {
+                        self.left_out.entry(LeftOut::UnitGrid).or_default().push(case.name);
+                    }
+                    _ => cases.push(case),
+                }
+            }
+        }
+        self.checked(config)
+    }
+
+    /// The split, if there is something to train on, and something held out where that is wanted.
+    fn checked(self, config: &TrainConfig) -> Result<Self, DataError> {
+        if self.training.is_empty() && config.phantoms == 0 {
             let why = "the cases are excluded, held out, or not usable for this stage";
             return Err(DataError::NothingToTrainOn(config.stage.as_str(), why));
         }
         match config.fold {
-            Some(fold) if validation.is_empty() => Err(DataError::EmptyFold { fold, folds: config.folds }),
-            _ => Ok(Self { training, validation, left_out }),
+            Some(fold) if self.validation.is_empty() => Err(DataError::EmptyFold { fold, folds: config.folds }),
+            _ => Ok(self),
         }
     }
 
@@ -135,6 +170,8 @@ pub fn fold_of(patient: &PatientId, folds: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hepar_formats::{GridHeader, write_scan};
+    use hepar_volume::{Geometry, Volume};
 
     fn volume(name: &str) -> Case {
         let source = Source::Volume { image: name.into(), labels: name.into() };
@@ -231,6 +268,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_scan_whose_header_nobody_filled_in_is_left_out_unless_it_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let scan = |name: &str, spacing: f64| {
+            let scan = Volume::from_fn(Geometry::axis_aligned([3, 4, 5], [spacing; 3]).unwrap(), |_| 50_i16);
+            let image = folder.path().join(format!("{name}_ct.nii.gz"));
+            write_scan(&image, &scan, &GridHeader::from_geometry(scan.geometry())).unwrap();
+            Case { source: Source::Volume { labels: image.clone(), image }, ..volume(name) }
+        };
+        let cases = [scan("volume-28", 1.0), scan("volume-1", 0.75), slices("lits050")];
+        let of = |unit_grids| TrainConfig { unit_grids, ..TrainConfig::preset(StageName::Localizer) };
+        let split =
+            |unit_grids| Split::new(&cases, &of(unit_grids)).unwrap().without_unit_grids(&of(unit_grids)).unwrap();
+        assert_eq!(split(true).training.len(), 3);
+        let without = split(false);
+        assert_eq!(without.training.iter().map(|case| case.name.as_str()).collect::<Vec<_>>(), ["volume-1", "lits050"]);
+        assert_eq!(without.left_out[&LeftOut::UnitGrid], ["volume-28"]);
+        let nothing = TrainConfig { phantoms: 0, phantom_share: 0.0, ..of(false) };
+        let only = Split::new(&cases[..1], &nothing).unwrap().without_unit_grids(&nothing);
+        assert!(matches!(only, Err(DataError::NothingToTrainOn(..))));
     }
 
     #[test]

@@ -62,6 +62,19 @@ pub enum Source {
 /// # Errors
 /// When a folder cannot be read, a scan has no labels, two cases have the same name, or there are no cases at all.
 pub fn discover(folders: &[PathBuf]) -> Result<Vec<Case>, DataError> {
+    let cases = discover_all(folders)?;
+    let without = cases.iter().find_map(|case| match &case.source {
+        Source::Volume { image, labels } if !labels.exists() => Some((image.clone(), labels.clone())),
+        _ => None,
+    });
+    without.map_or(Ok(cases), |(image, labels)| Err(DataError::NoLabels { image, labels }))
+}
+
+/// As [`discover`], with the scans that have no labels.
+///
+/// # Errors
+/// When a folder cannot be read, two cases have the same name, or there are no cases at all.
+pub fn discover_all(folders: &[PathBuf]) -> Result<Vec<Case>, DataError> {
     let mut cases: Vec<Case> = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     for folder in folders {
@@ -114,9 +127,6 @@ fn cases_of(file: &Path) -> Result<Vec<Case>, DataError> {
     }
     match naming::recognise(file) {
         Some(Found::Scan { name, labels }) => {
-            if !labels.exists() {
-                return Err(DataError::NoLabels { image: file.to_owned(), labels });
-            }
             let (patient, image) = (PatientId::of(&name), file.to_owned());
             Ok(vec![Case { name, patient, source: Source::Volume { image, labels } }])
         }

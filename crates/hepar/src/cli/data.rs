@@ -6,6 +6,7 @@ use hepar::output::{plan_new_file, write_file};
 use hepar::{ErrorKind, exit};
 use hepar_train::{
     CaseReport, Finding, LabelFacts, PackError, Packing, PatientId, ScanFacts, Source, TrainError, check, discover,
+    discover_all,
 };
 use serde_json::{Value, json};
 
@@ -69,7 +70,7 @@ fn check_cases(data: &[PathBuf], folds: u16, json: Option<&Path>) -> Result<u8, 
         plan_new_file(path)?;
     }
     let failed = |source| ErrorKind::Train { doing: "check the data set".to_owned(), source: TrainError::Data(source) };
-    let cases = discover(data).map_err(failed)?;
+    let cases = discover_all(data).map_err(failed)?;
     // What cannot be printed here is no reason to leave the other cases unchecked.
     let mut say = |report: &CaseReport| drop(print(lines(report)));
     let reports = check(&cases, usize::from(folds), &mut say);

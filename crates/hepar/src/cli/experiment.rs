@@ -82,7 +82,7 @@ enum What {
 #[derive(Debug, Args)]
 struct Common {
     /// Folder with scans and labels; several may be given
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     data: Vec<PathBuf>,
     /// Case that is left out, as lits/volume-11; repeatable
     #[arg(long, value_name = "CASE")]

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use hepar::cases::scans_in;
+use hepar::cases::{names_an_image, scans_in};
 use hepar::cohort::{Cohort, PlannedCase};
 use hepar::output::{Contents, Product, Products};
 use hepar::watch::Terminal;
@@ -155,6 +155,9 @@ impl Arguments {
         }
         if self.series.is_some() && self.inputs.len() > 1 {
             return Err(Failure::usage("use --series for several scans: it is of one"));
+        }
+        if let (Some(_), Some(image)) = (&self.series, self.inputs.iter().find(|path| names_an_image(path))) {
+            return Err(Failure::usage(format_args!("use --series for {}: it is no DICOM", image.display())));
         }
         let products = Products {
             files: self.write.as_ref().map(|files| files.iter().flat_map(Write::products).copied().collect()),

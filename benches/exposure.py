@@ -1,0 +1,76 @@
+"""What a tumour stage's `greatest_exposure` would leave: tumour Dice, true and false lesions for several thresholds.
+
+    hepar experiment lits --data DATA/lits --data DATA/lits-sparse ... --model M0 ... -o OUT      (models without the setting)
+    python3 benches/exposure.py OUT DATA/lits DATA/lits-sparse
+
+Every lesion (26-connected) of the written labels is measured: the share of its surface, in mm², that borders on what is not
+liver; faces at the scan's edge do not count. One that shares a voxel with a tumour of the reference is true. Needs nibabel,
+numpy and scipy. Prints a table in Markdown; with `--lesions` a line for each lesion first: case, true (1) or false (0),
+millilitres, share.
+"""
+
+import argparse
+import pathlib
+
+import nibabel
+import numpy as np
+from scipy import ndimage
+
+from common import dice
+
+THRESHOLDS = [1.0, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35]
+AROUND = np.ones((3, 3, 3))
+
+
+def exposures(labels: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """The number of each voxel's lesion, and the share of every lesion's surface that is exposed."""
+    lesions, _ = ndimage.label(labels == 2, AROUND)
+    shares = []
+    for number, place in enumerate(ndimage.find_objects(lesions), 1):
+        around = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in place)
+        inside, near = lesions[around] == number, labels[around]
+        exposed = total = 0.0
+        for axis in range(3):
+            area = np.prod(np.delete(spacing, axis))
+            low, high = [tuple(part if a == axis else slice(None) for a in range(3)) for part in (slice(None, -1), slice(1, None))]
+            for here, there in ((low, high), (high, low)):
+                face = inside[here] & ~inside[there]
+                exposed += area * np.count_nonzero(face & (near[there] == 0))
+                total += area * np.count_nonzero(face)
+        shares.append(exposed / total if total else 0.0)
+    return lesions, shares
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", type=pathlib.Path)
+    parser.add_argument("data", type=pathlib.Path, nargs="+")
+    parser.add_argument("--lesions", action="store_true", help="print each lesion")
+    arguments = parser.parse_args()
+    references = {f"{folder.name}-{path.name.removesuffix('_label.nii.gz')}": path
+                  for folder in arguments.data for path in folder.glob("*_label.nii.gz")}
+    rows = {threshold: [] for threshold in THRESHOLDS}
+    for case in sorted((arguments.experiment / "cases").iterdir()):
+        image = nibabel.load(references[case.name])
+        tumour = np.asarray(image.dataobj) == 2
+        labels = np.asarray(nibabel.load(case / "labels.nii.gz").dataobj)
+        spacing = np.array(image.header.get_zooms()[:3], dtype=float)
+        lesions, shares = exposures(labels, spacing)
+        is_true = [bool(tumour[lesions == number].any()) for number in range(1, len(shares) + 1)]
+        ml = [np.count_nonzero(lesions == number) * spacing.prod() / 1000 for number in range(1, len(shares) + 1)]
+        if arguments.lesions:
+            for lesion in zip(is_true, ml, shares):
+                print("{},{:d},{:.2f},{:.2f}".format(case.name, *lesion))
+        for threshold, row in rows.items():
+            kept = [number for number, share in enumerate(shares, 1) if share <= threshold]
+            true = sum(is_true[number - 1] for number in kept)
+            volume = sum(ml[number - 1] for number in kept)
+            row.append((dice(np.isin(lesions, kept), tumour), true, len(kept) - true, volume))
+    print("| greatest exposure | tumour Dice, mean | true lesions | false lesions | found, ml |\n|---|---|---|---|---|")
+    for threshold, row in rows.items():
+        scores, true, false, volume = zip(*row)
+        print(f"| {threshold} | {np.mean(scores):.3f} | {sum(true)} | {sum(false)} | {sum(volume):.1f} |")
+
+
+if __name__ == "__main__":
+    main()
