@@ -54,6 +54,8 @@ pub enum BodyPart {
     Pelvis,
     /// From the neck upwards.
     Head,
+    /// From below the pelvis to the knees.
+    Legs,
 }
 
 /// When a scan was taken after the contrast agent was given.
@@ -158,6 +160,7 @@ impl PhantomSpec {
             BodyPart::Abdomen => 24.0 * (shift - 0.5),
             BodyPart::Pelvis => -100.0 * shift,
             BodyPart::Chest | BodyPart::Head => 40.0 * shift,
+            BodyPart::Legs => -40.0 * shift,
         };
         let phase = match rng.random_range(0..10) {
             0..2 => Phase::NonContrast,
@@ -284,6 +287,7 @@ impl BodyPart {
             Self::Chest => 25.0 * body_size + height / 2.0,
             Self::Pelvis => -235.0 * body_size - height / 2.0,
             Self::Head => 300.0 * body_size + height / 2.0,
+            Self::Legs => -480.0 * body_size - height / 2.0,
         }
     }
 }

@@ -179,7 +179,7 @@ fn the_phase_changes_the_values_but_not_the_liver() {
 
 #[test]
 fn parts_of_the_body_without_liver_have_no_liver() {
-    for body_part in [BodyPart::Chest, BodyPart::Pelvis, BodyPart::Head] {
+    for body_part in [BodyPart::Chest, BodyPart::Pelvis, BodyPart::Head, BodyPart::Legs] {
         for seed in 0..4 {
             let body_size = 0.85 + 0.1 * seed as f64;
             let phantom = build(&PhantomSpec { body_part, body_size, ..coarse(seed) });

@@ -6,7 +6,7 @@ use crate::canvas::{Canvas, Coat};
 use crate::grid::Grid;
 use crate::noise::ValueNoise;
 use crate::random::{Stream, chance, range, stream};
-use crate::shape::{Bounds, Curve, Point, scaled};
+use crate::shape::{Bounds, Curve, Point, hypot, scaled};
 
 /// Line along which the body is widest, y of the patient.
 const WIDEST: f32 = -10.0;
@@ -49,11 +49,19 @@ const WALL: [(f32, [f32; 3]); 11] = [
 const FAT_SHARE: [(f32, [f32; 1]); 5] =
     [(-320.0, [1.35]), (-150.0, [1.0]), (60.0, [0.7]), (200.0, [0.45]), (300.0, [0.15])];
 
-/// The layers of the trunk: skin, fat, muscle, and the cavity within.
+/// Height at which the trunk ends and the legs begin.
+const CROTCH: f32 = -465.0;
+/// A leg: distance of its middle from the patient's, half width with muscles, half width with fat of a lean patient.
+const LEG: [(f32, [f32; 2]); 4] =
+    [(-465.0, [92.0, 78.0]), (-600.0, [90.0, 68.0]), (-760.0, [86.0, 50.0]), (-900.0, [84.0, 42.0])];
+
+/// The layers of the trunk and the legs: skin, fat, muscle, and the cavity within.
 #[derive(Debug)]
 pub(crate) struct Body {
     /// Outlines of cavity, muscle and skin: half width, reach to the front, reach to the back of the widest line.
     outlines: Curve<9>,
+    /// Distance of a leg's middle from the patient's, its half width with muscles and with skin.
+    legs: Curve<3>,
     /// Bends the layers of the wall's muscles.
     layers: ValueNoise,
     /// Depth of the couch's top at its middle, world millimetres; `None` where the scan shows no couch.
@@ -74,8 +82,11 @@ impl Body {
             let skin: [f32; 3] = std::array::from_fn(|to| muscle[to] + fat[to] * share.at(z)[0] + SKIN);
             std::array::from_fn(|value| [cavity, muscle, skin][value / 3][value % 3])
         });
+        let thigh = fat[0] * 0.8 + SKIN;
+        let legs =
+            Curve::through(&LEG).map(|_, [middle, muscle]| [middle * width, muscle * width, muscle * width + thigh]);
         let couch = chance(&mut rng, 0.85).then_some((WIDEST - outlines.greatest()[8]) * scale - 6.0);
-        Self { outlines, layers: ValueNoise::new(rng.random()), couch }
+        Self { outlines, legs, layers: ValueNoise::new(rng.random()), couch }
     }
 
     /// Signed distance to the wall of the cavity, negative inside.
@@ -145,8 +156,13 @@ impl Body {
         Bounds { least: [-side, WIDEST - back, lowest], greatest: [side, WIDEST + front, highest] }
     }
 
-    /// Signed distances to the outlines of the cavity, the muscles and the skin.
+    /// Signed distances to the outlines of the cavity, the muscles and the skin; a leg has no cavity.
     fn distances(&self, point: Point) -> [f32; 3] {
+        if point[2] < CROTCH {
+            let [middle, muscle, skin] = self.legs.at(point[2]);
+            let from_middle = hypot(point[0].abs() - middle, point[1] - WIDEST);
+            return [from_middle, from_middle - muscle, from_middle - skin];
+        }
         let values = self.outlines.at(point[2]);
         let outline = |layer: usize| outline(point, [values[3 * layer], values[3 * layer + 1], values[3 * layer + 2]]);
         [outline(0).max(point[2] - 240.0), outline(1), outline(2).max(point[2] - 535.0)]

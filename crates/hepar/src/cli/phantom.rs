@@ -76,6 +76,7 @@ enum PartName {
     Chest,
     Pelvis,
     Head,
+    Legs,
 }
 
 impl Arguments {
@@ -103,6 +104,7 @@ impl Arguments {
                 PartName::Chest => BodyPart::Chest,
                 PartName::Pelvis => BodyPart::Pelvis,
                 PartName::Head => BodyPart::Head,
+                PartName::Legs => BodyPart::Legs,
             },
             phase: match self.phase {
                 PhaseName::Portal => Phase::Portal,

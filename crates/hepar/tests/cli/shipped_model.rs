@@ -39,8 +39,9 @@ fn arms_and_metal_are_no_liver_and_hide_none() {
 }
 
 #[test]
-fn chest_pelvis_and_head_have_no_liver() {
-    for (seed, body_part) in [(22, BodyPart::Chest), (23, BodyPart::Pelvis), (24, BodyPart::Head)] {
+fn chest_pelvis_head_and_legs_have_no_liver() {
+    let parts = [(22, BodyPart::Chest), (23, BodyPart::Pelvis), (24, BodyPart::Head), (26, BodyPart::Legs)];
+    for (seed, body_part) in parts {
         let phantom = PhantomSpec { body_part, tumours: 0, ..spec(seed) }.build().unwrap();
         let found = segmented(&phantom).data().iter().filter(|label| **label > 0).count();
         assert_eq!(found, 0, "{body_part:?}");
