@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         version: "0".into(),
         description: "The article's networks with generated weights: it finds nothing that is there.".into(),
         licence: "MIT OR Apache-2.0".into(),
+        limits: None,
         training: Training { data: "none".into(), method: "none".into() },
         scores: Vec::new(),
         localizer: stage("localizer", NetworkConfig::RA_UNET_I, resized(256), [1, 256, 256], [0.0; 3])?,

@@ -29,6 +29,9 @@ pub struct Card {
     pub description: String,
     /// Licence of the weights.
     pub licence: String,
+    /// What it is not made for, and what it is known to do badly; nothing where nobody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<String>,
     /// What it was trained on.
     pub training: Training,
     /// How good it is.
@@ -299,6 +302,7 @@ mod tests {
             version: "1".into(),
             description: "a test".into(),
             licence: "none".into(),
+            limits: None,
             training: Training { data: "none".into(), method: "none".into() },
             scores: vec![Score {
                 on: "nothing".into(),

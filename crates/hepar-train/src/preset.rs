@@ -128,6 +128,60 @@ impl TrainConfig {
         }
     }
 
+    /// The networks of the model in the program, each trained from the beginning in one run that is as long as all phases
+    /// of the shipped one together.
+    ///
+    /// That one began on a GPU and went on in phases, whose configurations are in `models/raunet-lits/train`; these are
+    /// its settings at the end.
+    pub fn shipped(stage: StageName) -> Self {
+        let common = Self {
+            widths: [32, 32, 64, 128, 256, 512],
+            patch: [32, 96, 96],
+            loss: Loss::DiceCrossEntropy,
+            liver_hu: Some(105.0),
+            least_volume_ml: 50.0,
+            learning_rate: 7e-4,
+            phantoms: 12,
+            phantom_share: 0.1,
+            ..Self::preset(stage)
+        };
+        match stage {
+            StageName::Localizer => Self {
+                widths: [16, 16, 32, 64, 128, 256],
+                window: Window([0.0, 200.0]),
+                patch: [1, 256, 256],
+                liver_hu: None,
+                steps: 1600,
+                learning_rate: 1e-3,
+                phantoms: 48,
+                phantom_share: 0.35,
+                ..common
+            },
+            StageName::Liver => Self {
+                steps: 4300,
+                grid: Grid::Spacing { mm: [3.0, 2.0, 2.0] },
+                margin: BoxMargin { in_plane_voxels: 40, through_plane_mm: 30.0 },
+                augmentation: Augmentation {
+                    lesions: 0.4,
+                    bulging: 0.3,
+                    shift_hu: 10.0,
+                    gain: 0.15,
+                    ..common.augmentation
+                },
+                ..common
+            },
+            StageName::Tumour => Self {
+                steps: 5300,
+                grid: Grid::Spacing { mm: [2.5, 1.0, 1.0] },
+                outside_liver: 0.1,
+                least_volume_ml: 0.04,
+                greatest_exposure: Some(0.6),
+                augmentation: Augmentation { lesions: 0.5, shift_hu: 10.0, ..common.augmentation },
+                ..common
+            },
+        }
+    }
+
     /// The configuration of the article: full widths, its grids, no augmentation, the plateau schedule, fold 0.
     ///
     /// Where the article is silent or unsound, [`TrainConfig::preset`] stays:
@@ -185,7 +239,7 @@ mod tests {
     #[test]
     fn every_preset_is_valid_and_survives_its_file() {
         for stage in StageName::ALL {
-            for config in [TrainConfig::preset(stage), TrainConfig::article(stage)] {
+            for config in [TrainConfig::preset(stage), TrainConfig::shipped(stage), TrainConfig::article(stage)] {
                 config.check().unwrap();
                 assert_eq!(TrainConfig::from_toml(stage, &config.to_toml().unwrap()).unwrap(), config);
             }
@@ -231,15 +285,55 @@ mod tests {
         assert!(refused(StageName::Liver, |a| a.translation = 0.1).contains("liver stage"));
     }
 
+    /// The configurations of the shipped model, by their paths below its folder `train`.
+    fn shipped_files() -> Vec<(String, TrainConfig)> {
+        let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/raunet-lits/train"));
+        let mut files = Vec::new();
+        for folder in ["", "folds", "folds-last"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if name.ends_with(".toml") && name != "card.toml" {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    files.push((format!("{folder}/{name}"), TrainConfig::from_toml(StageName::Liver, &text).unwrap()));
+                }
+            }
+        }
+        files
+    }
+
     #[test]
-    fn the_first_models_configurations_are_valid_and_name_its_data() {
-        let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/raunet-lits/train"));
-        for stage in StageName::ALL {
-            let text = std::fs::read_to_string(folder.join(format!("{stage}.toml"))).unwrap();
-            let config = TrainConfig::from_toml(stage, &text).unwrap();
+    fn the_shipped_models_configurations_are_valid_and_name_its_data() {
+        let files = shipped_files();
+        assert!(files.len() >= 12, "{}", files.len());
+        for (name, config) in files {
             config.check().unwrap();
-            assert_eq!(config.stage, stage);
-            assert_eq!((config.liver_only.len(), config.cropped.len()), (2, 1));
+            assert!(name.split('/').next_back().unwrap().starts_with(config.stage.as_str()), "{name}");
+            assert_eq!((config.liver_only.len(), config.cropped.len(), config.exclude.len()), (2, 1, 1), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_preset_shipped_differs_from_the_last_phase_only_in_length_start_and_data() {
+        for (stage, last) in [
+            (StageName::Localizer, "/localizer.toml"),
+            (StageName::Liver, "/liver-bulging.toml"),
+            (StageName::Tumour, "/tumour-last.toml"),
+        ] {
+            let (_, last) = shipped_files().into_iter().find(|(name, _)| name == last).unwrap();
+            let shipped = TrainConfig::shipped(stage);
+            let same = TrainConfig {
+                steps: last.steps,
+                learning_rate: last.learning_rate,
+                start: last.start.clone(),
+                liver_only: last.liver_only.clone(),
+                cropped: last.cropped.clone(),
+                exclude: last.exclude.clone(),
+                // In the shipped model it was set after the training.
+                margin: last.margin,
+                ..shipped
+            };
+            assert_eq!(same, last, "{stage}");
         }
     }
 }

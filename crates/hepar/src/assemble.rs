@@ -34,6 +34,9 @@ pub struct Description {
     pub description: String,
     /// Under which terms it may be used.
     pub licence: String,
+    /// What it is not made for, and what it is known to do badly.
+    #[serde(default)]
+    pub limits: Option<String>,
     /// What it was trained on, and how.
     pub training: Training,
     /// How good it is.
@@ -157,6 +160,7 @@ impl Description {
             version: "0".to_owned(),
             description: "Trained by hepar; nobody has measured yet how good it is. No medical device.".to_owned(),
             licence: "what the licences of the scans allow that it was trained on".to_owned(),
+            limits: Some("nobody has measured yet where it fails".to_owned()),
             training: Training {
                 data: if folders.is_empty() { "phantoms".to_owned() } else { folders.join(", ") },
                 method: "config.toml of each run".to_owned(),
@@ -172,6 +176,7 @@ impl Description {
             version: self.version,
             description: self.description,
             licence: self.licence,
+            limits: self.limits,
             training: self.training,
             scores: self.scores,
             localizer,

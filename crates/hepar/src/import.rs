@@ -106,6 +106,7 @@ impl KerasFiles {
             version: "1".into(),
             description: about("weights that Keras saved, with the article's settings", |base| &base.description),
             licence: about("whatever the weights' owner says", |base| &base.licence),
+            limits: Some(about("not known", |base| base.limits.as_deref().unwrap_or("not known"))),
             training: Training {
                 data: about("not known", |base| &base.training.data),
                 method: about("not known", |base| &base.training.method),

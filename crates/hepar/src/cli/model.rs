@@ -115,7 +115,7 @@ enum Command {
         /// Run folder of the tumour stage; repeatable
         #[arg(long, value_name = "RUN", required = true)]
         tumour: Vec<PathBuf>,
-        /// Name, version, description, licence, [training] and [[score]] of the model, as in model.toml
+        /// Name, version, description, licence, limits, [training] and [[score]] of the model, as in model.toml
         #[arg(long, value_name = "CARD.toml")]
         card: PathBuf,
         /// Folder of the model to be
@@ -178,14 +178,16 @@ impl Arguments {
 
 fn card(bundle: &Bundle) -> String {
     let card = bundle.card();
-    let mut text = text::aligned(&[
+    let mut lines = vec![
         ("model", format!("{} {}", card.name, card.version)),
         ("SHA-256", bundle.hash()),
         ("licence", card.licence.clone()),
         ("about", card.description.clone()),
         ("data", card.training.data.clone()),
         ("method", card.training.method.clone()),
-    ]);
+    ];
+    lines.extend(card.limits.clone().map(|limits| ("limits", limits)));
+    let mut text = text::aligned(&lines);
     for name in StageName::ALL {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n{name}\n{}", indented(&text::aligned(&stage(card.stage(name)))));

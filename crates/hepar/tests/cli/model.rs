@@ -97,7 +97,14 @@ fn a_model_is_described() {
 #[test]
 fn the_model_in_the_program_is_described() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(hepar(folder.path(), &["model", "info"]).expect(0).out.contains("licence"));
+    let out = hepar(folder.path(), &["model", "info"]).expect(0).out;
+    let model = hepar::embedded_model().unwrap();
+    let card = model.card();
+    assert!(out.contains("licence") && out.contains("limits") && card.limits.is_some(), "{out}");
+    assert!(card.scores.iter().any(|score| score.interval.is_some()));
+    for score in &card.scores {
+        assert!(out.contains(&score.figure()), "no {} in: {out}", score.figure());
+    }
 }
 
 #[cfg(not(feature = "embedded-model"))]

@@ -79,6 +79,7 @@ pub fn write_with(folder: &Path, change: impl Fn(&mut Stage)) {
         version: "0".into(),
         description: "Weights written by hand that tell bands of brightness apart; of no use for real scans.".into(),
         licence: "MIT OR Apache-2.0".into(),
+        limits: None,
         training: Training { data: "none".into(), method: "none".into() },
         scores: Vec::new(),
         localizer,
