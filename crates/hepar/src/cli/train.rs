@@ -24,6 +24,7 @@ Examples:
   hepar train liver --data lits --run runs/liver --steps 8000    goes on with the same run
   hepar train tumour --data lits --run runs/fold0 --fold 0       with a fifth of the patients held out
   hepar train all --data lits --run runs/mine                    all three, and the model of them: runs/mine/model
+  hepar train all --data lits --run runs/five --fold all         five times, a fifth held out each time, and the ensemble
   hepar train all --preset smoke --run smoke                     shows in a minute that everything works
 
 A run that was stopped, by Ctrl-C too, goes on where it was with the same command. Three runs become
@@ -55,9 +56,10 @@ pub struct Arguments {
     /// Stop after so many minutes
     #[arg(long, value_name = "M", value_parser = positive)]
     minutes: Option<f64>,
-    /// Fold of patients that is held out, from 0
-    #[arg(long, value_name = "I")]
-    fold: Option<usize>,
+    /// Fold of patients that is held out, from 0; all: each in its turn, in RUN/fold-0 and so on, and with all three
+    /// networks the models of all folds as one, RUN/model
+    #[arg(long, value_name = "I|all", value_parser = held)]
+    fold: Option<Held>,
     /// Into how many folds patients are divided
     #[arg(long, value_name = "K")]
     folds: Option<usize>,
@@ -91,6 +93,9 @@ enum Trained {
 enum Preset {
     /// Narrow networks that a few processor cores can train
     Standard,
+    /// The networks of the model in the program, from the beginning in one run each: hours on a GPU, days on a few
+    /// processor cores
+    Shipped,
     /// The article's
     Article,
     /// The smallest networks for two steps on phantoms: shows that everything works, and teaches nothing
@@ -108,44 +113,92 @@ impl Trained {
     }
 }
 
+/// Which of the folds of patients is held out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// This one.
+    Out(usize),
+    /// Each in its turn.
+    InTurn,
+}
+
+/// Networks of one model, or one of them.
+struct Model {
+    /// Folder of its runs.
+    root: PathBuf,
+    configs: Vec<TrainConfig>,
+}
+
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
-        let stages = self.stage.stages();
         // What is wrong with the last one is said before the first one takes its hours.
-        let configs: Vec<TrainConfig> = stages.iter().map(|&stage| self.config(stage)).collect::<Result<_, _>>()?;
-        stages.iter().try_for_each(|&stage| check_training_page(&self.run_of(stage)))?;
+        let models = self.models()?;
+        for Model { root, configs } in &models {
+            configs.iter().try_for_each(|config| check_training_page(&self.run_of(root, config.stage)))?;
+        }
         let (interrupt, started) = (interrupt()?, Instant::now());
-        for (&stage, config) in stages.iter().zip(&configs) {
-            let minutes = self.minutes.map(|minutes| (minutes - started.elapsed().as_secs_f64() / 60.0).max(0.0));
-            let place = self.device.place();
-            let cache = self.cache()?;
-            let engine: Option<Arc<dyn Engine>> = match place {
-                Place::Cpu => Some(Arc::new(CpuEngine)),
-                Place::Gpu => None,
-            };
-            let run = self.run_of(stage);
-            let observer = Some(Arc::new(PageWriter { run: run.clone(), config: config.clone() }) as Arc<dyn Observer>);
-            let (cancel, progress) = (interrupt.flag(), !self.quiet);
-            let control = Control { cancel, minutes, progress, place, cache, engine, observer };
-            let trained = train(config, &self.data, &run, &control);
-            if let Err(TrainError::Diverged { .. } | TrainError::DivergedWeights { .. }) = trained {
-                // What led to it is in the curves.
-                write_training_page(&run, config, None)?;
+        for Model { root, configs } in &models {
+            for config in configs {
+                if !self.train(config, &self.run_of(root, config.stage), &interrupt, started)? {
+                    return Ok(code(&interrupt));
+                }
             }
-            let summary =
-                trained.map_err(|source| ErrorKind::Train { doing: format!("train the {stage} network"), source })?;
-            if !self.quiet {
-                print(said(&summary, config, &run))?;
-            }
-            write_training_page(&run, config, Some(&summary))?;
-            if !summary.finished {
-                return Ok(code(&interrupt));
+            if self.stage == Trained::All {
+                self.assemble(root, std::slice::from_ref(root))?;
             }
         }
-        if self.stage == Trained::All {
-            self.assemble()?;
+        if self.stage == Trained::All && models.len() > 1 {
+            let roots: Vec<PathBuf> = models.into_iter().map(|model| model.root).collect();
+            self.assemble(&self.run, &roots)?;
         }
         Ok(exit::DONE)
+    }
+
+    /// What is to be trained, one after the other.
+    fn models(&self) -> Result<Vec<Model>, Failure> {
+        let with_configs = |root: PathBuf, fold| {
+            let configs = self.stage.stages().iter().map(|&stage| self.config(&root, stage, fold));
+            Ok(Model { configs: configs.collect::<Result<_, Failure>>()?, root })
+        };
+        match self.fold {
+            Some(Held::InTurn) => {
+                let first = self.config(&self.run.join(fold_folder(0)), self.stage.stages()[0], Some(0))?;
+                (0..first.folds).map(|fold| with_configs(self.run.join(fold_folder(fold)), Some(fold))).collect()
+            }
+            Some(Held::Out(fold)) => Ok(vec![with_configs(self.run.clone(), Some(fold))?]),
+            None => Ok(vec![with_configs(self.run.clone(), None)?]),
+        }
+    }
+
+    /// Trains a network in the folder `run`; false when it has not come to its end.
+    fn train(
+        &self,
+        config: &TrainConfig,
+        run: &Path,
+        interrupt: &Interrupt,
+        started: Instant,
+    ) -> Result<bool, Failure> {
+        let minutes = self.minutes.map(|minutes| (minutes - started.elapsed().as_secs_f64() / 60.0).max(0.0));
+        let (place, cache) = (self.device.place(), self.cache()?);
+        let engine: Option<Arc<dyn Engine>> = match place {
+            Place::Cpu => Some(Arc::new(CpuEngine)),
+            Place::Gpu => None,
+        };
+        let observer = Some(Arc::new(PageWriter { run: run.to_owned(), config: config.clone() }) as Arc<dyn Observer>);
+        let (cancel, progress) = (interrupt.flag(), !self.quiet);
+        let control = Control { cancel, minutes, progress, place, cache, engine, observer };
+        let trained = train(config, &self.data, run, &control);
+        if let Err(TrainError::Diverged { .. } | TrainError::DivergedWeights { .. }) = trained {
+            // What led to it is in the curves.
+            write_training_page(run, config, None)?;
+        }
+        let doing = format!("train the {} network", config.stage);
+        let summary = trained.map_err(|source| ErrorKind::Train { doing, source })?;
+        if !self.quiet {
+            print(said(&summary, config, run))?;
+        }
+        write_training_page(run, config, Some(&summary))?;
+        Ok(summary.finished)
     }
 
     fn cache(&self) -> Result<Option<Cache>, Failure> {
@@ -155,18 +208,19 @@ impl Arguments {
     }
 
     /// Folder of the run of one network.
-    fn run_of(&self, stage: StageName) -> PathBuf {
-        if self.stage == Trained::All { self.run.join(stage.as_str()) } else { self.run.clone() }
+    fn run_of(&self, root: &Path, stage: StageName) -> PathBuf {
+        if self.stage == Trained::All { root.join(stage.as_str()) } else { root.to_owned() }
     }
 
-    /// Makes a model of all three, unless there is one with the same weights.
-    fn assemble(&self) -> Result<(), Failure> {
-        let folder = self.run.join(MODEL_FOLDER);
+    /// Makes a model in `root` of the three networks below each of `roots`, unless there is one with the same weights.
+    fn assemble(&self, root: &Path, roots: &[PathBuf]) -> Result<(), Failure> {
+        let folder = root.join(MODEL_FOLDER);
         let name = folder.display();
-        let [localizer, liver, tumour] = StageName::ALL.map(|stage| vec![self.run_of(stage)]);
+        let [localizer, liver, tumour] =
+            StageName::ALL.map(|stage| roots.iter().map(|root| self.run_of(root, stage)).collect());
         let runs = Runs { localizer, liver, tumour };
         if !folder.exists() {
-            assemble(&runs, Description::of_training(&self.run, &self.data), &folder)?;
+            assemble(&runs, Description::of_training(root, &self.data), &folder)?;
         } else if !is_model_of(&runs, &folder)? {
             let error = anyhow::anyhow!("make the model {name}: another one is there; remove it to have a new one");
             return Err(Failure { code: exit::OUTPUT, error });
@@ -175,8 +229,8 @@ impl Arguments {
         if self.quiet { Ok(()) } else { print(text) }
     }
 
-    fn config(&self, stage: StageName) -> Result<TrainConfig, Failure> {
-        let of_run = self.run_of(stage).join("config.toml");
+    fn config(&self, root: &Path, stage: StageName, fold: Option<usize>) -> Result<TrainConfig, Failure> {
+        let of_run = self.run_of(root, stage).join("config.toml");
         let given = self.config.as_ref().map(|path| match self.stage {
             Trained::All => path.join(format!("{stage}.toml")),
             _ => path.clone(),
@@ -184,6 +238,7 @@ impl Arguments {
         let mut config = match (given, self.preset) {
             (Some(path), _) => read(&path, stage)?,
             (None, Some(Preset::Standard)) => TrainConfig::preset(stage),
+            (None, Some(Preset::Shipped)) => TrainConfig::shipped(stage),
             (None, Some(Preset::Article)) => TrainConfig::article(stage),
             (None, Some(Preset::Smoke)) => TrainConfig::smoke(stage),
             (None, None) if of_run.exists() => read(&of_run, stage)?,
@@ -201,7 +256,7 @@ impl Arguments {
         config.steps = self.steps.unwrap_or(config.steps);
         config.folds = self.folds.unwrap_or(config.folds);
         config.seed = self.seed.unwrap_or(config.seed);
-        config.fold = self.fold.or(config.fold);
+        config.fold = fold.or(config.fold);
         if let Some(start) = config.start.as_ref().filter(|start| !start.exists() && !of_run.exists()) {
             let why = "which does not exist; paths are relative to the working directory";
             return Err(Failure::usage(format_args!("begin the {stage} network from {}, {why}", start.display())));
@@ -231,6 +286,18 @@ fn said(summary: &Summary, config: &TrainConfig, run: &Path) -> String {
 /// The exit code of a run that has not come to its end.
 fn code(interrupt: &Interrupt) -> u8 {
     if interrupt.is_set() { exit::INTERRUPTED } else { exit::DONE }
+}
+
+/// Folder of a fold's runs among those of all.
+fn fold_folder(fold: usize) -> String {
+    format!("fold-{fold}")
+}
+
+fn held(text: &str) -> Result<Held, String> {
+    match text {
+        "all" => Ok(Held::InTurn),
+        number => number.parse().map(Held::Out).map_err(|_| "the number of a fold, from 0, or all".to_owned()),
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {

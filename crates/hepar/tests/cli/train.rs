@@ -144,3 +144,28 @@ fn a_run_without_data_or_with_a_wrong_configuration_is_refused() {
     train(folder.path(), "liver", "stepps = 3\n").fails(2, &["failed to use config.toml", "stepps"]);
     train(folder.path(), "liver", "stage = \"tumour\"\n").fails(2, &["configuration of the tumour network"]);
 }
+
+#[test]
+fn each_fold_is_held_out_in_its_turn_and_all_of_them_become_an_ensemble() {
+    let scan = folder_with_scan();
+    let path = scan.path();
+    std::fs::create_dir(path.join("data")).unwrap();
+    // One for each of two folds.
+    for name in ["b", "c"] {
+        for what in ["ct", "label"] {
+            let file = |name: &str| format!("{name}_{what}.nii.gz");
+            std::fs::copy(path.join(file("a")), path.join("data").join(file(name))).unwrap();
+        }
+    }
+    let all = ["train", "all", "--data", "data", "--run", "five", "--preset", "smoke", "--steps", "1"];
+    let done = hepar(path, &[&all[..], &["--fold", "all", "--folds", "2"]].concat()).expect(0);
+    for fold in ["fold-0", "fold-1"] {
+        assert!(done.out.contains(&format!("five/{fold}/tumour: 1 of 1 steps")), "{}", done.out);
+        assert!(done.out.contains(&format!("--model five/{fold}/model")), "{}", done.out);
+        let held_out = json(&path.join("five").join(fold).join("liver/validation/validation.json"));
+        assert!(!held_out.as_array().unwrap().is_empty());
+    }
+    assert!(names(&path.join("five/model")).contains(&"liver-2.safetensors".to_owned()));
+    let wrong = hepar(path, &[&all[..], &["--fold", "some"]].concat()).expect(2);
+    assert!(wrong.err.contains("the number of a fold, from 0, or all"), "{}", wrong.err);
+}
