@@ -1,10 +1,10 @@
-"""What each departure from the article's training brings, and each patient: the tumour network trained again and again.
+"""What each departure from the article's training brings, and each patient: a network trained again and again.
 
-    python3 benches/departures.py HEPAR RUNS DATA... [--steps N] [--threads N] [--only PART]
+    python3 benches/departures.py HEPAR RUNS DATA... [--stage liver|tumour] [--steps N] [--threads N] [--only PART]
 
-Each run differs in one thing from the first, which has the settings of models/raunet-lits/train/tumour-last.toml at a quarter of the
-widths; all have as many steps of as many samples, and hold out the same third of the patients, whose tumours they are validated on
-in the true liver. RUNS gets a folder for each; a run that is there already goes on. Needs no package. Prints a table in Markdown.
+Each run differs in one thing from the first, which has the settings of the stage's last configuration in models/raunet-lits/train
+at a quarter of the widths; all have as many steps of as many samples, and hold out the same third of the patients. Those are
+validated in the box of the true liver, or the true liver for tumours. RUNS gets a folder for each; a run that is there already goes on. Needs no package. Prints a table in Markdown.
 """
 
 import argparse
@@ -16,11 +16,10 @@ import subprocess
 
 from common import labelled_cases
 
-BASE = """widths = [8, 8, 16, 32, 64, 128]
+COMMON = """widths = [8, 8, 16, 32, 64, 128]
 patch = [32, 96, 96]
 learning_rate = 1e-3
 loss = "dice-cross-entropy"
-outside_liver = 0.1
 phantoms = 12
 phantom_share = 0.1
 validate_every = 100000
@@ -29,33 +28,44 @@ cropped = ["lits-sparse"]
 folds = 3
 fold = 0
 schedule = { kind = "cosine", warmup = 50, end = 0.01 }
-grid = { kind = "spacing", mm = [2.5, 1.0, 1.0] }
 """
 RELATIVE = "liver_hu = 105.0\n"
-LESIONS = "augmentation = { lesions = 0.5, shift_hu = 10.0 }\n"
+OUTSIDE = "outside_liver = 0.1\n"
+# Their grids, the article's grids, and how samples are varied.
+GRIDS = {"liver": "[3.0, 2.0, 2.0]", "tumour": "[2.5, 1.0, 1.0]"}
+ARTICLE = {"liver": '{ kind = "resized-in-plane", size = [96, 96] }', "tumour": '{ kind = "native" }'}
+VARIED = {"liver": "lesions = 0.4, bulging = 0.3, gain = 0.15", "tumour": "lesions = 0.5"}
 STILL = """augmentation = { rotation_degrees = 0.0, tilt_degrees = 0.0, scale = [1.0, 1.0], flip = false, gain = 0.0, shift_hu = 0.0, \
 noise_hu = 0.0, gamma = 0.0, blur = 0.0, thick_slices = 0.0, lesions = 0.0 }\n"""
 
 
-def variants() -> dict[str, str]:
-    base = BASE + RELATIVE + LESIONS
-    native = base.replace('{ kind = "spacing", mm = [2.5, 1.0, 1.0] }', '{ kind = "native" }')
-    article = (BASE + STILL).replace('{ kind = "spacing", mm = [2.5, 1.0, 1.0] }', '{ kind = "native" }')
-    article = article.replace('"dice-cross-entropy"', '"dice"').replace("outside_liver = 0.1", "outside_liver = 1.0")
+def variants(stage: str) -> dict[str, str]:
+    grid, article_grid = f'grid = {{ kind = "spacing", mm = {GRIDS[stage]} }}\n', f"grid = {ARTICLE[stage]}\n"
+    def varied(settings: str, shift: str = "10.0") -> str:
+        return f"augmentation = {{ {settings}, shift_hu = {shift} }}\n"
+    common = COMMON + (OUTSIDE if stage == "tumour" else "")
+    base = common + RELATIVE + grid + varied(VARIED[stage])
+    article = (COMMON + STILL + article_grid).replace('"dice-cross-entropy"', '"dice"')
     article = article.replace("phantoms = 12\nphantom_share = 0.1", "phantoms = 0\nphantom_share = 0.0\nrecalibrate = 0")
     article = article.replace('{ kind = "cosine", warmup = 50, end = 0.01 }', '{ kind = "constant" }')
-    return {
+    rows = {
         "all of hepar's": base,
         "none: the article's": article,
-        "but: intensities as they are": BASE + LESIONS.replace("10.0", "25.0"),
-        "but: no painted lesions": base.replace("lesions = 0.5", "lesions = 0.0"),
+        "but: intensities as they are": common + grid + varied(VARIED[stage], "25.0"),
+        "but: no painted lesions": base.replace(VARIED[stage], "lesions = 0.0"),
         "but: soft Dice alone": base.replace('"dice-cross-entropy"', '"dice"'),
-        "but: samples are not varied": BASE + RELATIVE + STILL,
-        "but: the scan's own voxels": native,
+        "but: samples are not varied": common + RELATIVE + grid + STILL,
+        "but: the article's grid": base.replace(grid, article_grid),
         "but: statistics that ran along": base + "recalibrate = 0\n",
-        "but: outside of the liver counts too": base.replace("outside_liver = 0.1", "outside_liver = 1.0"),
         "but: no phantoms": base.replace("phantoms = 12\nphantom_share = 0.1", "phantoms = 0\nphantom_share = 0.0"),
     }
+    if stage == "tumour":
+        rows["but: outside of the liver counts too"] = base.replace(OUTSIDE, "outside_liver = 1.0\n")
+        rows["but: hard negatives of the first"] = base + 'hard_negatives = 0.15\nstart = "{runs}/0/last/weights.safetensors"\n'
+        rows["but: no hard negatives, the first goes on"] = base + 'start = "{runs}/0/last/weights.safetensors"\n'
+    else:
+        rows["but: no painted lesion bulges"] = base.replace("bulging = 0.3, ", "")
+    return rows
 
 
 def training_patients(hepar: pathlib.Path, data: list[pathlib.Path]) -> dict[str, str]:
@@ -72,13 +82,14 @@ def main() -> None:
     parser.add_argument("hepar", type=pathlib.Path)
     parser.add_argument("runs", type=pathlib.Path)
     parser.add_argument("data", type=pathlib.Path, nargs="+")
+    parser.add_argument("--stage", choices=sorted(GRIDS), default="tumour")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="", help="part of the names of the runs that are wanted")
     arguments = parser.parse_args()
-    configs = variants()
+    configs = variants(arguments.stage)
     patients = training_patients(arguments.hepar, arguments.data)
-    for count in (3, 6):
+    for count in (3, 6) if arguments.stage == "tumour" else ():
         left_out = list(patients.values())[count:]
         configs[f"all of hepar's, {count} of {len(patients)} patients with tumours"] = (
             f"exclude = {json.dumps(left_out)}\n" + configs["all of hepar's"])
@@ -89,9 +100,9 @@ def main() -> None:
         if arguments.only not in name:
             continue
         path = arguments.runs / f"{number}.toml"
-        path.write_text(config)
+        path.write_text(config.replace("{runs}", str(arguments.runs)))
         run = arguments.runs / str(number)
-        subprocess.run([arguments.hepar, "train", "tumour", *data, "--run", run, "--config", path, "--steps",
+        subprocess.run([arguments.hepar, "train", arguments.stage, *data, "--run", run, "--config", path, "--steps",
                         str(arguments.steps), "--cache", arguments.runs / "cache", "--threads", str(arguments.threads), "-q"],
                        check=True)
         with (run / "log.csv").open() as file:

@@ -1,6 +1,7 @@
 """Times hepar and the engines that run the same network; see README.md beside it."""
 
 import argparse
+import importlib.metadata
 import json
 import os
 import platform
@@ -26,7 +27,13 @@ CASES = {
     "training step RA-UNet-II 32×128×128, batch 1": ("step", "tumour", (1, 1, 32, 128, 128), 1),
     "training step RA-UNet-II 32×128×128, batch 2": ("step", "tumour", (2, 1, 32, 128, 128), 1),
 }
-PEERS = {"forward": ["openvino", "onnxruntime", "torch", "torch-channels-last"], "step": ["torch", "torch-channels-last"]}
+# With `-tuned`, the C library keeps memory instead of giving it back to the system after every layer.
+PEERS = {
+    "forward": ["openvino", "openvino-tuned", "onnxruntime", "torch", "torch-tuned", "torch-channels-last",
+                "torch-channels-last-tuned"],
+    "step": ["torch", "torch-tuned", "torch-channels-last", "torch-channels-last-tuned"],
+}
+TUNING = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": str(64 << 20)}
 TOLERANCE = 1e-4
 
 
@@ -38,7 +45,7 @@ def main():
     parser.add_argument("--output", type=Path, help="file for the table")
     arguments = parser.parse_args()
     # The whole workspace at once, as for its tests: package by package, burn would be built anew with other features.
-    examples = [part for example in ["generated_bundle", "forward", "step"] for part in ["--example", example]]
+    examples = [part for example in ["generated_bundle", "forward", "step", "machine"] for part in ["--example", example]]
     cargo("build", "--release", "--workspace", "--bin", "hepar", *examples)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
@@ -107,7 +114,9 @@ def measure(engine, case, folder, threads):
             widths = ",".join(map(str, WIDTHS[dims]))
             command = [TARGET / "examples" / "step", "ra-unet-ii", widths, *sides, "training"]
     else:
-        command = [sys.executable, __file__.replace("peers.py", "worker.py"), engine, kind, folder / f"{stage}.onnx",
+        base = engine.removesuffix("-tuned")
+        environment |= TUNING if engine != base else {}
+        command = [sys.executable, __file__.replace("peers.py", "worker.py"), base, kind, folder / f"{stage}.onnx",
                    "x".join(map(str, shape)), folder / "input.npy", folder / "output.npy", threads]
     output, memory = run_measured(list(map(str, command)), environment)
     last = json.loads(output.strip().splitlines()[-1])
@@ -139,8 +148,13 @@ def table(rows, arguments):
     heads = ["case", "engine", "s", "× hepar", "peak MB", "max abs. deviation"]
     lines = ["| " + " | ".join(row) + " |" for row in [heads, ["---"] * len(heads), *rows]]
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    environment = dict(os.environ, RAYON_NUM_THREADS=str(arguments.threads))
+    output, _ = run_measured([str(TARGET / "examples" / "machine")], environment)
+    peak = json.loads(output)
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ["openvino", "onnxruntime", "torch"])
     about = (f"{time.strftime('%Y-%m-%d')}, {platform.system()}, {cpu}, {arguments.threads} threads, "
-             f"medians of {arguments.rounds} rounds, engines interleaved, f32.")
+             f"medians of {arguments.rounds} rounds, engines interleaved, f32. {versions}. The machine: "
+             f"{peak['gflops']} GFLOP/s of multiply-adds, copies of {peak['gigabytes_per_second']} GB/s.")
     return "\n".join([about, "", *lines, ""])
 
 
