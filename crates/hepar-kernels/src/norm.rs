@@ -326,4 +326,61 @@ mod tests {
             close(dbeta[c], difference(&beta, c, &|beta| loss(&x, &gamma, beta)));
         }
     }
+
+    /// Output and gradients of one channel, `[sample][voxel]`, in 64 bits and by the formulas: y, dx, dγ, dβ.
+    fn naive(x: &[Vec<f64>], g: &[Vec<f64>], gamma: f64, beta: f64) -> (Vec<Vec<f64>>, Vec<Vec<f64>>, f64, f64) {
+        let count = x.iter().map(Vec::len).sum::<usize>() as f64;
+        let mean = x.iter().flatten().sum::<f64>() / count;
+        let variance = x.iter().flatten().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+        let deviation = (variance + 1e-3).sqrt();
+        let each = |of: &dyn Fn(f64, f64) -> f64| -> Vec<Vec<f64>> {
+            x.iter()
+                .zip(g)
+                .map(|(x, g)| x.iter().zip(g).map(|(x, g)| of((x - mean) / deviation, *g)).collect())
+                .collect()
+        };
+        let y = each(&|normal, _| (gamma * normal + beta).max(0.0));
+        let passed = |normal: f64, g: f64| if gamma * normal + beta > 0.0 { g } else { 0.0 };
+        let of_beta: f64 = each(&passed).iter().flatten().sum();
+        let of_gamma: f64 = each(&|normal, g| normal * passed(normal, g)).iter().flatten().sum();
+        let dx =
+            each(&|normal, g| gamma / deviation * (passed(normal, g) - of_beta / count - normal * of_gamma / count));
+        (y, dx, of_gamma, of_beta)
+    }
+
+    #[test]
+    fn any_shape_gives_what_the_formulas_do() {
+        let shapes = [(1, 1, 1), (2, 3, 15), (1, 5, 16), (3, 2, 2047), (2, 1, 2048), (1, 3, 2049), (2, 2, 5003)];
+        for (batch, channels, voxels) in shapes {
+            let shape = MapShape { batch, channels, voxels };
+            let values = |seed: usize| -> Vec<f32> {
+                let count = batch * channels * voxels;
+                (0..count).map(|v| ((v * 7919 + seed * 31) % 1009) as f32 / 400.0 - 1.0).collect()
+            };
+            let (x, g) = (values(1), values(5));
+            let gamma: Vec<f32> = (0..channels).map(|c| 1.3 - 0.7 * c as f32).collect();
+            let beta: Vec<f32> = (0..channels).map(|c| 0.4 - 0.3 * c as f32).collect();
+            let (mean, variance) = statistics(&shape, &x);
+            let norm = Norm { gamma: &gamma, beta: &beta, mean: &mean, variance: &variance, epsilon: 1e-3 };
+            let (scale, shift) = norm.scale_and_shift();
+            let y = scale_shift_relu(&shape, &x, &scale, &shift);
+            let (dx, dgamma, dbeta) = gradients(&shape, &x, &norm, &g);
+            let of_channel = |values: &[f32], c: usize| -> Vec<Vec<f64>> {
+                let maps = values.chunks_exact(voxels).skip(c).step_by(channels);
+                maps.map(|map| map.iter().map(|v| f64::from(*v)).collect()).collect()
+            };
+            for c in 0..channels {
+                let (x, g) = (of_channel(&x, c), of_channel(&g, c));
+                let expected = naive(&x, &g, f64::from(gamma[c]), f64::from(beta[c]));
+                let far = |ours: &[Vec<f64>], theirs: &[Vec<f64>]| -> f64 {
+                    ours.iter().flatten().zip(theirs.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+                };
+                let count = (batch * voxels) as f64;
+                assert!(far(&of_channel(&y, c), &expected.0) < 1e-5, "{shape:?}");
+                assert!(far(&of_channel(&dx, c), &expected.1) < 2e-4, "{shape:?}");
+                assert!((f64::from(dgamma[c]) - expected.2).abs() < 1e-5 * count.max(10.0), "{shape:?}");
+                assert!((f64::from(dbeta[c]) - expected.3).abs() < 1e-5 * count.max(10.0), "{shape:?}");
+            }
+        }
+    }
 }
