@@ -1,5 +1,5 @@
 //! A map of half the sides, upsampled by repetition, with another one: behind each other, added, or as its gate. The
-//! upsampled map itself is never there. C order.
+//! upsampled map by itself is never there. C order.
 
 use rayon::prelude::*;
 

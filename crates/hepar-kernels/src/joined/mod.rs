@@ -1,4 +1,5 @@
-//! Convolution of an upsampled map joined with another one (conv9 in training), forward and backward.
+//! Convolution of an upsampled map joined with another one, as conv9 is, forward and backward: for networks that run layer by
+//! layer. In groups of layers conv9 is a part of `head`.
 //!
 //! Neither the upsampled map nor the joined one is built. Products are those of Winograd's F(2, 3) (`winograd`),
 //! forward and for all gradients. Maps are N × C × D × H × W in C order.
