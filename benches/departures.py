@@ -52,7 +52,7 @@ def variants(stage: str) -> dict[str, str]:
         "all of hepar's": base,
         "none: the article's": article,
         "but: intensities as they are": common + grid + varied(VARIED[stage], "25.0"),
-        "but: no painted lesions": base.replace(VARIED[stage], "lesions = 0.0"),
+        "but: no painted lesions": base.replace("lesions = 0.4, bulging = 0.3", "lesions = 0.0").replace("lesions = 0.5", "lesions = 0.0"),
         "but: soft Dice alone": base.replace('"dice-cross-entropy"', '"dice"'),
         "but: samples are not varied": common + RELATIVE + grid + STILL,
         "but: the article's grid": base.replace(grid, article_grid),

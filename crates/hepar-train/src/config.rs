@@ -462,7 +462,10 @@ impl TrainConfig {
         if !(1..=1000).contains(&self.folds) {
             return Some(format!("folds = {} leaves 1..=1000", self.folds));
         }
-        if self.fold.is_some_and(|fold| self.folds < 2 || fold >= self.folds) {
+        if self.fold.is_some() && self.folds < 2 {
+            return Some("to hold out a fold there must be at least 2: set folds".into());
+        }
+        if self.fold.is_some_and(|fold| fold >= self.folds) {
             let (fold, folds) = (self.fold.unwrap_or_default(), self.folds);
             return Some(format!("fold {fold} does not exist: {folds} folds are numbered 0 to {}", folds - 1));
         }

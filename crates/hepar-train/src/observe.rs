@@ -20,8 +20,6 @@ pub struct View {
     pub case: String,
     /// Dice of the whole case, 0..=1.
     pub dice: f64,
-    /// Index of the slice among those that were looked at.
-    pub slice: usize,
     /// Hounsfield units, `[j, i]` in canonical orientation.
     pub hu: Array2<i16>,
     /// What the labels say, 1 for the stage's target, `[j, i]`.
@@ -44,7 +42,6 @@ impl View {
         Self {
             case: case.to_owned(),
             dice: overlap.dice(),
-            slice,
             hu: hu.index_axis(Axis(0), slice).to_owned(),
             truth: truth.index_axis(Axis(0), slice).to_owned(),
             found: found.index_axis(Axis(0), slice).to_owned(),
@@ -74,7 +71,7 @@ mod tests {
         };
         let (truth, found) = (mask(&[[1, 0, 0], [3, 0, 0], [3, 1, 1]]), mask(&[[4, 2, 2]]));
         let shown = |truth: &Array3<u8>, found: &Array3<u8>| {
-            View::of("a", Overlap::default(), hu.view(), truth.view(), found.view()).slice
+            View::of("a", Overlap::default(), hu.view(), truth.view(), found.view()).hu[[0, 0]]
         };
         assert_eq!(shown(&truth, &found), 3);
         assert_eq!(shown(&mask(&[]), &found), 4);

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preset_shipped_differs_from_the_last_phase_only_in_length_start_and_data() {
+    fn the_preset_shipped_has_what_the_last_phases_have_but_length_rate_start_data_and_margin() {
         for (stage, last) in [
             (StageName::Localizer, "/localizer.toml"),
             (StageName::Liver, "/liver-bulging.toml"),

@@ -271,7 +271,11 @@ impl Session<'_> {
                 is_saved = false;
             }
             let is_due = owes_validation(&learner.state, self.config);
-            let validation = if is_due { self.validate(&mut learner)? } else { None };
+            let validation = if is_due { self.validate(&mut learner) } else { Ok(None) };
+            if validation.is_err() && !is_saved {
+                learner.save(&self.folder)?;
+            }
+            let validation = validation?;
             is_saved &= validation.is_none();
             let (score, views) = validation.unzip();
             let is_row_due = step > logged && (is_due || step.is_multiple_of(LOG_EVERY));

@@ -136,10 +136,10 @@ step,loss,smoothed_loss,learning_rate,dice_per_case,dice_global,seconds
         fs::write(root.path().join("log.csv"), LOG).unwrap();
         let writer = PageWriter { run: root.path().to_owned(), config: TrainConfig::preset(StageName::Liver) };
         let (hu, mask) = (ndarray::Array2::zeros((4, 4)), ndarray::Array2::ones((4, 4)));
-        let view = View { case: "case & 1".into(), dice: 0.5, slice: 3, hu, truth: mask.clone(), found: mask };
+        let view = View { case: "case & 1".into(), dice: 0.5, hu, truth: mask.clone(), found: mask };
         writer.validated(20, &[view]).unwrap();
         let page = fs::read_to_string(root.path().join(TRAINING_PAGE_FILE)).unwrap();
-        assert!(page.contains("case &amp; 1, slice 3: Dice 0.500 after 20 steps"), "{page}");
+        assert!(page.contains("case &amp; 1: Dice 0.500 after 20 steps"), "{page}");
         assert!(page.contains("<dd>0.500</dd>") && page.contains("<dd>20 of "));
     }
 

@@ -25,7 +25,6 @@ struct Entry {
     /// Steps after which it was made.
     step: u64,
     case: String,
-    slice: usize,
     dice: f64,
 }
 
@@ -36,13 +35,13 @@ struct Entry {
 pub(crate) fn write_views(run: &Path, step: u64, views: &[View]) -> Result<(), Error> {
     let folder = run.join(FOLDER);
     let mut index = Vec::new();
-    for (number, View { case, dice, slice, hu, truth, found }) in (1..).zip(views) {
+    for (number, View { case, dice, hu, truth, found }) in (1..).zip(views) {
         let file = format!("{number}.png");
         let path = folder.join(&file);
         let failed = |error| OutputError::new(&path, io::Error::other(error));
         let picture = overlay(hu.view(), truth.view(), found.view()).map_err(failed)?;
         write_file(&path, &picture.png().map_err(|error| failed(error.into()))?)?;
-        index.push(Entry { file, step, case: case.clone(), slice: *slice, dice: *dice });
+        index.push(Entry { file, step, case: case.clone(), dice: *dice });
     }
     let path = folder.join(INDEX_FILE);
     let text = serde_json::to_string_pretty(&index).map_err(|error| OutputError::new(&path, io::Error::from(error)))?;
@@ -61,19 +60,23 @@ pub(crate) fn read_views(run: &Path) -> Result<Vec<TrainingPicture>, Error> {
         text => text.map_err(|source| input(&path, source))?,
     };
     let index: Vec<Entry> = serde_json::from_slice(&text).map_err(|source| input(&path, source.into()))?;
-    index.into_iter().map(|entry| picture(&folder, entry)).collect()
+    index.into_iter().filter_map(|entry| picture(&folder, entry).transpose()).collect()
 }
 
 fn input(path: &Path, source: io::Error) -> ErrorKind {
     ErrorKind::Input { path: path.to_owned(), source }
 }
 
-fn picture(folder: &Path, Entry { file, step, case, slice, dice }: Entry) -> Result<TrainingPicture, Error> {
+/// The picture of an entry; `None` when somebody has removed it.
+fn picture(folder: &Path, Entry { file, step, case, dice }: Entry) -> Result<Option<TrainingPicture>, Error> {
     let path = folder.join(file);
-    let png = fs::read(&path).map_err(|source| input(&path, source))?;
-    let element = embedded_png(&png, &format!("Slice {slice} of {case} with the outlines of labels and findings"))
+    let png = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        png => png.map_err(|source| input(&path, source))?,
+    };
+    let element = embedded_png(&png, &format!("A slice of {case} with the outlines of labels and findings"))
         .map_err(|source| input(&path, io::Error::other(source)))?;
-    Ok(TrainingPicture { element, caption: format!("{case}, slice {slice}: Dice {dice:.3} after {step} steps") })
+    Ok(Some(TrainingPicture { element, caption: format!("{case}: Dice {dice:.3} after {step} steps") }))
 }
 
 #[cfg(test)]
@@ -88,7 +91,6 @@ mod tests {
         let view = |case: &str| View {
             case: case.into(),
             dice: 0.875,
-            slice: 7,
             hu: Array2::zeros((8, 8)),
             truth: Array2::zeros((8, 8)),
             found: Array2::ones((8, 8)),
@@ -97,9 +99,11 @@ mod tests {
         write_views(run.path(), 20, &[view("c")]).unwrap();
         let pictures = read_views(run.path()).unwrap();
         assert_eq!(pictures.len(), 1);
-        assert_eq!(pictures[0].caption, "c, slice 7: Dice 0.875 after 20 steps");
+        assert_eq!(pictures[0].caption, "c: Dice 0.875 after 20 steps");
         assert!(pictures[0].element.starts_with("<img src=\"data:image/png;base64,"));
         fs::write(run.path().join("validation/1.png"), "text").unwrap();
         assert!(read_views(run.path()).unwrap_err().to_string().contains("1.png"));
+        fs::remove_file(run.path().join("validation/1.png")).unwrap();
+        assert!(read_views(run.path()).unwrap().is_empty(), "a picture less is no reason for no page");
     }
 }

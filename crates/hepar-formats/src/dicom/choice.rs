@@ -180,7 +180,8 @@ pub(crate) fn name(info: &SeriesInfo) -> String {
     info.number.map_or_else(|| uid.to_owned(), |number| number.to_string())
 }
 
-fn is_called(info: &SeriesInfo, wanted: &str) -> bool {
+/// Whether `wanted` is the UID or the number of a series.
+pub(crate) fn is_called(info: &SeriesInfo, wanted: &str) -> bool {
     info.uid == wanted || info.number.is_some_and(|number| number.to_string() == wanted)
 }
 

@@ -54,7 +54,7 @@ pub enum DicomError {
     #[error("its header cannot be read: {0}")]
     Header(String),
     /// The series that could be taken show several patients.
-    #[error("it holds series of {0} patients. Name the folder of one study, or one series with --series")]
+    #[error("it holds series of {0} patients. Name the folder of one study, or with --series the UID of one series")]
     SeveralPatients(usize),
     /// The transfer syntax has no decoder here.
     #[error("its transfer syntax {name} is not decoded{hint}")]
@@ -91,7 +91,11 @@ pub enum DicomError {
         wanted: &'static str,
     },
     /// A folder or an archive without DICOM files.
-    #[error("it holds no DICOM files ({files} files of other kinds)")]
+    #[error("{}", match files {
+        0 => "it holds no files".to_owned(),
+        1 => "it holds no DICOM files, but a file of another kind: name that one".to_owned(),
+        files => format!("it holds no DICOM files, but {files} files of other kinds: name one of them"),
+    })]
     NoFiles {
         /// How many files there are.
         files: usize,

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::datatype::Datatype;
 use crate::dicom::catalogue::{Catalogue, Series, SliceOf};
-use crate::dicom::choice::{SeriesInfo, Verdict, chosen, judge, name};
+use crate::dicom::choice::{SeriesInfo, Verdict, chosen, is_called, judge, name};
 use crate::dicom::codec::FrameShape;
 use crate::dicom::compose::derived_uid;
 use crate::dicom::error::{DicomError, StackProblem};
@@ -98,8 +98,8 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
     let catalogue = Catalogue::read(path)?;
     let infos = judge(&catalogue, options.series.as_deref());
     let index = chosen(&infos, options.series.as_deref())?;
-    let patients = patients(&catalogue, &infos);
-    if options.series.is_none() && patients > 1 {
+    let patients = patients(&catalogue, &infos, options.series.as_deref());
+    if patients > 1 {
         return Err(DicomError::SeveralPatients(patients).into());
     }
     let (info, series) = (&infos[index], &catalogue.series[index]);
@@ -121,9 +121,12 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
     volume(&catalogue, &series, title(info), options.strict, warnings)
 }
 
-/// How many patients the series that could be taken show, as far as they tell.
-fn patients(catalogue: &Catalogue, infos: &[SeriesInfo]) -> usize {
-    let usable = infos.iter().zip(&catalogue.series).filter(|(info, _)| !matches!(info.verdict, Verdict::Unusable(_)));
+/// How many patients the series that could be taken show, as far as they tell: those that are called `wanted`, or all.
+fn patients(catalogue: &Catalogue, infos: &[SeriesInfo], wanted: Option<&str>) -> usize {
+    let could_be = |info: &SeriesInfo| {
+        !matches!(info.verdict, Verdict::Unusable(_)) && wanted.is_none_or(|wanted| is_called(info, wanted))
+    };
+    let usable = infos.iter().zip(&catalogue.series).filter(|(info, _)| could_be(info));
     let instances = usable.flat_map(|(_, series)| &series.instances);
     let names = instances.map(|&instance| catalogue.instances[instance].patient.as_str());
     names.filter(|name| !name.is_empty()).collect::<BTreeSet<_>>().len()

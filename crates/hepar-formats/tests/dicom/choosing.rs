@@ -82,6 +82,15 @@ fn series_of_several_patients_are_refused_unless_one_is_asked_for() {
     assert!(error.contains("series of 2 patients") && error.contains("--series"), "{error}");
     let options = ScanOptions { series: Some("9".to_owned()), ..ScanOptions::default() };
     assert_eq!(read_scan_with(study.path(), &options).unwrap().volume.shape()[0], 30);
+    // Numbers repeat from patient to patient.
+    let same_number = Series { number: 3, uid: "1.8", ..other.clone() };
+    same_number.write(&study.path().join("same"));
+    let by = |wanted: &str| {
+        read_scan_with(study.path(), &ScanOptions { series: Some(wanted.to_owned()), ..ScanOptions::default() })
+    };
+    assert!(sentence(&by("3").unwrap_err()).contains("series of 2 patients"));
+    assert_eq!(by("1.3").unwrap().volume.shape()[0], 25);
+    std::fs::remove_dir_all(study.path().join("same")).unwrap();
     // A scout of somebody else is not what is segmented.
     let scout = Series { image_type: "ORIGINAL\\PRIMARY\\LOCALIZER", ..other };
     std::fs::remove_dir_all(study.path().join("other")).unwrap();
@@ -114,5 +123,5 @@ fn a_study_without_ct_is_refused_with_what_it_holds() {
     let empty = tempfile::tempdir().unwrap();
     std::fs::write(empty.path().join("notes.txt"), "nothing").unwrap();
     let said = sentence(&read_scan(empty.path()).unwrap_err());
-    assert_eq!(said, "it holds no DICOM files (1 files of other kinds)");
+    assert_eq!(said, "it holds no DICOM files, but a file of another kind: name that one");
 }

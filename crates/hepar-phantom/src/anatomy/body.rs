@@ -51,7 +51,7 @@ const FAT_SHARE: [(f32, [f32; 1]); 5] =
 
 /// Height at which the trunk ends and the legs begin.
 const CROTCH: f32 = -465.0;
-/// A leg: distance of its middle from the patient's, half width with muscles, half width with fat of a lean patient.
+/// A leg: distance of its middle from the patient's, half width with muscles.
 const LEG: [(f32, [f32; 2]); 4] =
     [(-465.0, [92.0, 78.0]), (-600.0, [90.0, 68.0]), (-760.0, [86.0, 50.0]), (-900.0, [84.0, 42.0])];
 
@@ -145,7 +145,7 @@ impl Body {
         }
     }
 
-    /// From the body's middle to the skin at its side, at height `z`.
+    /// From the body's middle to the skin at its side, at a height `z` of the trunk.
     pub(crate) fn half_width(&self, z: f32) -> f32 {
         self.outlines.at(z)[6]
     }

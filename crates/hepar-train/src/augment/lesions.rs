@@ -27,8 +27,9 @@ const WAVES: usize = 5;
 /// Waves that make a lesion uneven inside.
 const SPOTS: usize = 2;
 
-/// Hounsfield units of tissue outside of the liver that a bulging lesion may take the place of: neither lung nor bone.
-const YIELDING_HU: [f32; 2] = [-250.0, 250.0];
+/// Hounsfield units of tissue outside of the liver that a bulging lesion may take the place of: neither lung nor bone, in
+/// scans that are clipped to −160 to 240 HU, as those of public copies of LiTS are, too.
+const YIELDING_HU: [f32; 2] = [-150.0, 230.0];
 
 /// How often a voxel of the liver is looked for before a lesion is given up.
 const TRIES: usize = 60;
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn lung_and_bone_do_not_yield_to_a_lesion() {
-        for (seed, hard) in (0..30).flat_map(|seed| [(seed, -800.0), (seed, 700.0)]) {
+        for (seed, hard) in (0..30).flat_map(|seed| [-800.0, -160.0, 240.0, 700.0].map(|hu| (seed, hu))) {
             let mut after = sample();
             after.hu.zip_mut_with(&after.labels, |hu, label| *hu = if *label == 0 { hard } else { *hu });
             let before = after.hu.clone();

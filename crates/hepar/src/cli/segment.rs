@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use hepar::cases::{names_an_image, scans_in};
@@ -159,6 +159,10 @@ impl Arguments {
         if let (Some(_), Some(image)) = (&self.series, self.inputs.iter().find(|path| names_an_image(path))) {
             return Err(Failure::usage(format_args!("use --series for {}: it is no DICOM", image.display())));
         }
+        if let Some(output) = self.output.as_deref().filter(|path| is_dicom_file(path)) {
+            let why = "labels alone are .nii, .nii.gz, .nrrd or .mha; for DICOM name a folder, and --write seg";
+            return Err(Failure::usage(format_args!("write {}: {why}", output.display())));
+        }
         let products = Products {
             files: self.write.as_ref().map(|files| files.iter().flat_map(Write::products).copied().collect()),
             stored: if self.labelmap { SegmentationType::LabelMap } else { SegmentationType::Binary },
@@ -167,6 +171,11 @@ impl Arguments {
         let scan = ScanOptions { series: self.series.clone(), strict: self.strict };
         Ok(Options { last, liver: self.liver.clone(), scan, products })
     }
+}
+
+/// Whether a path looks like that of a DICOM object.
+fn is_dicom_file(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("dcm"))
 }
 
 fn line(case: &PlannedCase, findings: &Findings) -> String {

@@ -10,7 +10,7 @@ use hepar::{CpuEngine, ErrorKind, exit};
 use hepar_model::engine::Engine;
 use hepar_model::stage::StageName;
 use hepar_nets::device::Place;
-use hepar_train::{Cache, Control, Observer, Summary, TrainConfig, TrainError, train};
+use hepar_train::{Cache, Control, Observer, Split, Summary, TrainConfig, TrainError, discover, train};
 
 use super::engine::DeviceArguments;
 use super::{Failure, interrupt, print};
@@ -93,8 +93,7 @@ enum Trained {
 enum Preset {
     /// Narrow networks that a few processor cores can train
     Standard,
-    /// The networks of the model in the program, from the beginning in one run each: hours on a GPU, days on a few
-    /// processor cores
+    /// The networks of the model in the program, from the beginning in one run each: some seven hours of one processor core
     Shipped,
     /// The article's
     Article,
@@ -136,6 +135,7 @@ impl Arguments {
         for Model { root, configs } in &models {
             configs.iter().try_for_each(|config| check_training_page(&self.run_of(root, config.stage)))?;
         }
+        self.check_cases(&models)?;
         let (interrupt, started) = (interrupt()?, Instant::now());
         for Model { root, configs } in &models {
             for config in configs {
@@ -143,15 +143,32 @@ impl Arguments {
                     return Ok(code(&interrupt));
                 }
             }
-            if self.stage == Trained::All {
-                self.assemble(root, std::slice::from_ref(root))?;
+        }
+        if self.stage == Trained::All {
+            let roots: Vec<PathBuf> = models.into_iter().map(|model| model.root).collect();
+            roots.iter().try_for_each(|root| self.assemble(root, std::slice::from_ref(root)))?;
+            if roots.len() > 1 {
+                self.assemble(&self.run, &roots)?;
             }
         }
-        if self.stage == Trained::All && models.len() > 1 {
-            let roots: Vec<PathBuf> = models.into_iter().map(|model| model.root).collect();
-            self.assemble(&self.run, &roots)?;
-        }
         Ok(exit::DONE)
+    }
+
+    /// Checks that each network has cases to train on and, where a fold is held out, cases to validate it on.
+    fn check_cases(&self, models: &[Model]) -> Result<(), Failure> {
+        let wrong = |stage: StageName| {
+            move |error| ErrorKind::Train {
+                doing: format!("train the {stage} network"),
+                source: TrainError::Data(error),
+            }
+        };
+        let first =
+            models.iter().flat_map(|model| &model.configs).next().map_or(StageName::Liver, |config| config.stage);
+        let cases = if self.data.is_empty() { Vec::new() } else { discover(&self.data).map_err(wrong(first))? };
+        for config in models.iter().flat_map(|model| &model.configs) {
+            Split::new(&cases, config).map_err(wrong(config.stage))?;
+        }
+        Ok(())
     }
 
     /// What is to be trained, one after the other.
@@ -163,7 +180,10 @@ impl Arguments {
         match self.fold {
             Some(Held::InTurn) => {
                 let first = self.config(&self.run.join(fold_folder(0)), self.stage.stages()[0], Some(0))?;
-                (0..first.folds).map(|fold| with_configs(self.run.join(fold_folder(fold)), Some(fold))).collect()
+                let folds = (0..first.folds).map(|fold| with_configs(self.run.join(fold_folder(fold)), Some(fold)));
+                let models = folds.collect::<Result<Vec<_>, Failure>>()?;
+                check_folds(&models)?;
+                Ok(models)
             }
             Some(Held::Out(fold)) => Ok(vec![with_configs(self.run.clone(), Some(fold))?]),
             None => Ok(vec![with_configs(self.run.clone(), None)?]),
@@ -189,8 +209,8 @@ impl Arguments {
         let control = Control { cancel, minutes, progress, place, cache, engine, observer };
         let trained = train(config, &self.data, run, &control);
         if let Err(TrainError::Diverged { .. } | TrainError::DivergedWeights { .. }) = trained {
-            // What led to it is in the curves.
-            write_training_page(run, config, None)?;
+            // What led to it is in the curves; that there is no page would not be the reason.
+            drop(write_training_page(run, config, None));
         }
         let doing = format!("train the {} network", config.stage);
         let summary = trained.map_err(|source| ErrorKind::Train { doing, source })?;
@@ -286,6 +306,27 @@ fn said(summary: &Summary, config: &TrainConfig, run: &Path) -> String {
 /// The exit code of a run that has not come to its end.
 fn code(interrupt: &Interrupt) -> u8 {
     if interrupt.is_set() { exit::INTERRUPTED } else { exit::DONE }
+}
+
+/// Checks that the networks of all folds are trained alike, each from the beginning.
+fn check_folds(models: &[Model]) -> Result<(), Failure> {
+    let but_the_fold = |config: &TrainConfig| TrainConfig { fold: None, ..config.clone() };
+    for Model { root, configs } in models {
+        for (config, first) in configs.iter().zip(&models[0].configs) {
+            if config.start.is_some() {
+                let why = "the weights have seen the patients of other folds; train the folds one by one";
+                return Err(Failure::usage(format_args!("begin every fold from the same start: {why}")));
+            }
+            if but_the_fold(config) != but_the_fold(first) || config.folds != configs[0].folds {
+                let (one, other) = (models[0].root.display(), root.display());
+                return Err(Failure::usage(format_args!(
+                    "train the folds alike: {one} and {other} differ in more than the fold; give the options that they were \
+                     begun with"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Folder of a fold's runs among those of all.

@@ -205,3 +205,12 @@ fn of_several_cases_the_broken_one_is_named_and_the_others_are_done() {
     assert_eq!(labels.volume.shape(), phantom().ct.shape());
     assert!(model().exists());
 }
+
+#[test]
+fn options_of_dicom_are_refused_for_what_is_none() {
+    let folder = folder_with_scan();
+    let segment = |arguments: &[&str]| hepar(folder.path(), &[&["segment", "a_ct.nii.gz"], arguments].concat());
+    segment(&["--series", "3"]).fails(2, &["use --series for a_ct.nii.gz", "no DICOM"]);
+    segment(&["-o", "x.dcm"]).fails(2, &["write x.dcm", "name a folder"]);
+    assert_eq!(names(folder.path()), ["a_ct.nii.gz", "a_label.nii.gz"]);
+}

@@ -166,6 +166,16 @@ fn each_fold_is_held_out_in_its_turn_and_all_of_them_become_an_ensemble() {
         assert!(!held_out.as_array().unwrap().is_empty());
     }
     assert!(names(&path.join("five/model")).contains(&"liver-2.safetensors".to_owned()));
+    let again = ["train", "all", "--data", "data", "--run", "five", "--fold", "all"];
+    hepar(path, &again).fails(2, &["train the folds alike", "differ in more than the fold"]);
+    std::fs::create_dir(path.join("configs")).unwrap();
+    for stage in ["localizer", "liver", "tumour"] {
+        let start = format!("start = \"five/fold-0/{stage}/last/weights.safetensors\"\nwidths = [4, 4, 4, 4, 4, 4]\n");
+        std::fs::write(path.join("configs").join(format!("{stage}.toml")), start).unwrap();
+    }
+    let from =
+        ["train", "all", "--data", "data", "--run", "more", "--config", "configs", "--fold", "all", "--folds", "2"];
+    hepar(path, &from).fails(2, &["begin every fold from the same start"]);
     let wrong = hepar(path, &[&all[..], &["--fold", "some"]].concat()).expect(2);
     assert!(wrong.err.contains("the number of a fold, from 0, or all"), "{}", wrong.err);
 }
