@@ -33,6 +33,7 @@ pub mod run;
 pub mod sample;
 mod schedule;
 pub mod split;
+mod unit_grid;
 pub mod validate;
 
 pub use check::{CaseReport, Finding, LabelFacts, ScanFacts, check};

@@ -6,10 +6,10 @@ use hepar_formats::inspect;
 use hepar_model::bundle::sha256;
 use hepar_model::stage::StageName;
 
-use crate::check::is_unit_grid;
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source, lists};
 use crate::error::DataError;
+use crate::unit_grid::is_unit_grid;
 
 /// The cases of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]

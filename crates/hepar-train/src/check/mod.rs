@@ -16,7 +16,6 @@ use hepar_volume::Geometry;
 pub use findings::Finding;
 pub use labels::LabelFacts;
 pub use scan::ScanFacts;
-pub(crate) use scan::is_unit_grid;
 
 use crate::dataset::{Case, PatientId, Source};
 use crate::split::fold_of;

@@ -4,6 +4,7 @@ use ndarray::ArrayView3;
 use sha2::{Digest, Sha256};
 
 use super::Finding;
+use crate::unit_grid::is_unit_grid;
 
 /// The least intensity of a scan, in Hounsfield units, above which it was clipped: air has −1000, gas in the bowel is
 /// little brighter.
@@ -51,12 +52,6 @@ impl ScanFacts {
         let voxels_sha256 = sha256_of(canonical.data());
         (Self { shape, spacing, orientation, range: intensities.range, voxels_sha256 }, findings)
     }
-}
-
-/// Whether the grid has voxels of exactly 1 mm along the patient's axes, in either direction, the first at the origin.
-pub(crate) fn is_unit_grid(geometry: &Geometry) -> bool {
-    let is_along_an_axis = |row: &[f64; 4]| row[3] == 0.0 && row[..3].iter().all(|v| *v == 0.0 || v.abs() == 1.0);
-    geometry.spacing() == [1.0; 3] && geometry.affine()[..3].iter().all(is_along_an_axis)
 }
 
 /// Which intensities a scan has.
