@@ -1,5 +1,5 @@
 use hepar_formats::Scan;
-use hepar_volume::{Geometry, Reorientation, orientation_code};
+use hepar_volume::{Reorientation, orientation_code};
 use ndarray::ArrayView3;
 use sha2::{Digest, Sha256};
 
