@@ -40,8 +40,7 @@ pub(crate) fn list(path: &Path, options: &ScanOptions) -> Result<(Vec<SeriesInfo
 /// The grid of the CT series that is chosen, without its voxels.
 pub(crate) fn grid(path: &Path, options: &ScanOptions) -> Result<Geometry, DicomError> {
     let catalogue = Catalogue::read(path)?;
-    let infos = judge(&catalogue, options.series.as_deref());
-    let index = chosen(&infos, options.series.as_deref())?;
+    let (infos, index) = taken(&catalogue, options)?;
     let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
     let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
     Ok(stacked(&catalogue, &series, options.strict).map_err(of_series)?.geometry)
@@ -56,8 +55,7 @@ pub(crate) fn grid_of_series(path: &Path, uid: &str) -> Result<Geometry, DicomEr
 pub(crate) fn inspect(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, ReadErrorKind> {
     let patient = Patient::at(path);
     let catalogue = Catalogue::read(patient.as_ref().map_or(path, |patient| &patient.scan))?;
-    let infos = judge(&catalogue, options.series.as_deref());
-    let index = chosen(&infos, options.series.as_deref())?;
+    let (infos, index) = taken(&catalogue, options)?;
     let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
     let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
     let Stack { geometry, warnings, .. } = stacked(&catalogue, &series, options.strict).map_err(of_series)?;
@@ -96,12 +94,7 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
     let patient = Patient::at(path);
     let path = patient.as_ref().map_or(path, |patient| &patient.scan);
     let catalogue = Catalogue::read(path)?;
-    let infos = judge(&catalogue, options.series.as_deref());
-    let index = chosen(&infos, options.series.as_deref())?;
-    let patients = patients(&catalogue, &infos, options.series.as_deref());
-    if patients > 1 {
-        return Err(DicomError::SeveralPatients(patients).into());
-    }
+    let (infos, index) = taken(&catalogue, options)?;
     let (info, series) = (&infos[index], &catalogue.series[index]);
     let mut warnings = catalogue.warnings.clone();
     let usable = infos.iter().filter(|info| !matches!(info.verdict, Verdict::Unusable(_))).count();
@@ -119,6 +112,20 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
         return Err(of_series(StackProblem::Strict(first.to_string())).into());
     }
     volume(&catalogue, &series, title(info), options.strict, warnings)
+}
+
+/// All series, and the place of the one that is taken.
+///
+/// # Errors
+/// When none can be, or those that could be show several patients.
+fn taken(catalogue: &Catalogue, options: &ScanOptions) -> Result<(Vec<SeriesInfo>, usize), DicomError> {
+    let wanted = options.series.as_deref();
+    let infos = judge(catalogue, wanted);
+    let index = chosen(&infos, wanted)?;
+    match patients(catalogue, &infos, wanted) {
+        0 | 1 => Ok((infos, index)),
+        several => Err(DicomError::SeveralPatients(several)),
+    }
 }
 
 /// How many patients the series that could be taken show, as far as they tell: those that are called `wanted`, or all.

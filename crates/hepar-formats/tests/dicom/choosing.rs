@@ -1,5 +1,5 @@
 use dicom_dictionary_std::uids;
-use hepar_formats::{ScanOptions, SeriesInfo, Verdict, Warning, list_series, read_scan, read_scan_with};
+use hepar_formats::{ScanOptions, SeriesInfo, Verdict, Warning, inspect, list_series, read_scan, read_scan_with};
 
 use crate::series::{Series, positions, sentence};
 
@@ -80,6 +80,7 @@ fn series_of_several_patients_are_refused_unless_one_is_asked_for() {
     other.write(&study.path().join("other"));
     let error = sentence(&read_scan(study.path()).unwrap_err());
     assert!(error.contains("series of 2 patients") && error.contains("--series"), "{error}");
+    assert!(sentence(&inspect(study.path()).unwrap_err()).contains("series of 2 patients"));
     let options = ScanOptions { series: Some("9".to_owned()), ..ScanOptions::default() };
     assert_eq!(read_scan_with(study.path(), &options).unwrap().volume.shape()[0], 30);
     // Numbers repeat from patient to patient.
