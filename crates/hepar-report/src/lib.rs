@@ -44,5 +44,5 @@ pub use montage::montage;
 pub use overlay::{embedded_png, overlay};
 pub use picture::Picture;
 pub use preview::preview;
-pub use result::{confidences, result_json};
+pub use result::{Told, result_json};
 pub use tables::{CohortRow, cohort_csv, lesions_csv};

@@ -10,6 +10,9 @@ use crate::tables::{outcome_name, tumours_were_looked_for};
 /// Version of the layout; it grows when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;
 
+/// Kind of the caution [`Caution::MassesBeside`].
+const MASSES_BESIDE: &str = "masses-beside";
+
 /// The names of a volume's axes `[k, j, i]`.
 const AXES: [&str; 3] = ["k", "j", "i"];
 
@@ -125,20 +128,48 @@ pub fn result_json(case: &str, findings: &Findings, geometry: &Geometry) -> Stri
     text
 }
 
-/// The confidences of the lesions in a [`result_json`], in their order; empty when the text is something else.
-pub fn confidences(json: &str) -> Vec<Option<f64>> {
-    #[derive(Deserialize)]
-    struct Result {
-        schema: u32,
-        lesions: Vec<Lesion>,
+/// What the labels alone do not tell, read back from a [`result_json`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Told {
+    /// The confidences of the lesions, in their order.
+    pub confidences: Vec<Option<f64>>,
+    /// The caution that masses beside the liver were left out.
+    pub masses_beside: Option<Caution>,
+}
+
+impl Told {
+    /// What a [`result_json`] tells; nothing when the text is something else.
+    pub fn of(json: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Result {
+            schema: u32,
+            lesions: Vec<Lesion>,
+            #[serde(default)]
+            cautions: Vec<Entry>,
+        }
+        #[derive(Deserialize)]
+        struct Lesion {
+            #[serde(default)]
+            confidence: Option<f64>,
+        }
+        #[derive(Deserialize)]
+        struct Entry {
+            kind: String,
+            #[serde(default)]
+            lesions: Option<usize>,
+            #[serde(default)]
+            ml: Option<f64>,
+        }
+        let Some(result) = serde_json::from_str::<Result>(json).ok().filter(|result| result.schema == SCHEMA) else {
+            return Self::default();
+        };
+        let beside = result.cautions.iter().find(|entry| entry.kind == MASSES_BESIDE);
+        let masses_beside = beside.and_then(|entry| entry.lesions.zip(entry.ml));
+        Self {
+            confidences: result.lesions.iter().map(|lesion| lesion.confidence).collect(),
+            masses_beside: masses_beside.map(|(masses, ml)| Caution::MassesBeside { masses, ml }),
+        }
     }
-    #[derive(Deserialize)]
-    struct Lesion {
-        #[serde(default)]
-        confidence: Option<f64>,
-    }
-    let result = serde_json::from_str::<Result>(json).ok().filter(|result| result.schema == SCHEMA);
-    result.map(|result| result.lesions.iter().map(|lesion| lesion.confidence).collect()).unwrap_or_default()
 }
 
 fn input(geometry: &Geometry) -> Input {
@@ -196,7 +227,7 @@ fn caution_entry(caution: &Caution) -> CautionEntry {
         Caution::LesionsAtBorder { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("lesions-at-border") },
         Caution::DoubtfulLesions { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("doubtful-lesions") },
         Caution::MassesBeside { masses, ml } => {
-            CautionEntry { lesions: Some(*masses), ml: Some(rounded(*ml)), ..entry("masses-beside") }
+            CautionEntry { lesions: Some(*masses), ml: Some(rounded(*ml)), ..entry(MASSES_BESIDE) }
         }
         _ => entry("other"),
     }
@@ -387,10 +418,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn confidences_are_read_back() {
-        assert_eq!(confidences(&result_json("a", &tumours(), &geometry())), [Some(0.917), None]);
-        assert_eq!(confidences("{\"schema\": 1, \"lesions\": [{\"id\": 1}]}"), [None]);
-        assert_eq!((confidences("{}"), confidences("<html>")), (Vec::new(), Vec::new()));
+    fn what_labels_do_not_tell_is_read_back() {
+        let mut findings = tumours();
+        let told = |findings: &Findings| Told::of(&result_json("a", findings, &geometry()));
+        assert_eq!(told(&findings), Told { confidences: vec![Some(0.917), None], masses_beside: None });
+        let beside = Caution::MassesBeside { masses: 2, ml: 5.25 };
+        findings.cautions.push(beside.clone());
+        assert_eq!(told(&findings).masses_beside, Some(beside));
+        assert_eq!(Told::of("{\"schema\": 1, \"lesions\": [{\"id\": 1}]}").confidences, [None]);
+        assert_eq!((Told::of("{}"), Told::of("<html>")), (Told::default(), Told::default()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use hepar_formats::{Labels, Scan, ScanOptions, read_labels, read_scan_with};
 use hepar_pipeline::{Findings, LastStage, Probabilities, check_same_grid, describe};
-use hepar_report::confidences;
+use hepar_report::Told;
 use hepar_volume::{Geometry, Reorientation, Volume};
 
 use crate::cases::case_name;
@@ -97,10 +97,10 @@ impl Remake {
         if InputFile::of_scan(&self.scan, &scan)?.sha256 != manifest.input_sha256() {
             tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
         }
-        let mut known = Vec::new();
+        let mut told = Told::default();
         if manifest.files().get(LABELS_FILE) == Some(&InputFile::of(&labels)?.sha256) {
             let result = fs::read_to_string(self.folder.path().join(RESULT_FILE));
-            known = result.map(|text| confidences(&text)).unwrap_or_default();
+            told = result.map(|text| Told::of(&text)).unwrap_or_default();
         } else {
             tell(
                 &mut manifest,
@@ -110,7 +110,7 @@ impl Remake {
         }
         let last = manifest.last_stage();
         let name = manifest.case().to_owned();
-        write(&self.folder, Case { name, scan, labels: volume, confidences: known, manifest, last, started }, listener)
+        write(&self.folder, Case { name, scan, labels: volume, told, manifest, last, started }, listener)
     }
 }
 
@@ -126,7 +126,7 @@ impl LabelledScan {
         let manifest =
             Manifest::of_labels(&name, InputFile::of_scan(&self.scan, &scan)?, &scan, InputFile::of(&self.labels)?);
         let last = LastStage::Tumour;
-        write(folder, Case { name, scan, labels, confidences: Vec::new(), manifest, last, started }, listener)
+        write(folder, Case { name, scan, labels, told: Told::default(), manifest, last, started }, listener)
     }
 }
 
@@ -135,22 +135,23 @@ struct Case {
     name: String,
     scan: Scan,
     labels: Volume<u8>,
-    /// How sure the network was of each lesion, the largest first; empty when nobody knows.
-    confidences: Vec<Option<f64>>,
+    /// What an earlier result told of the same labels.
+    told: Told,
     manifest: Manifest,
     last: LastStage,
     started: Instant,
 }
 
 fn write(folder: &ResultFolder, case: Case, listener: &dyn Listener) -> Result<Findings, Error> {
-    let Case { name, scan, labels, confidences, manifest, last, started } = case;
+    let Case { name, scan, labels, told, manifest, last, started } = case;
     // The two are known to share a grid, so that this does not fail.
     let mut findings = describe(&labels, &scan.volume, last).map_err(|mismatch| ReportError::Grid {
         labels: folder.path().join(LABELS_FILE),
         scan: PathBuf::from(manifest.input_path()),
         reason: sentence(&mismatch),
     })?;
-    findings.set_confidences(&confidences);
+    findings.set_confidences(&told.confidences);
+    findings.cautions.extend(told.masses_beside);
     findings.cautions.iter().for_each(|caution| listener.warn(&format_args!("{name}: {caution}")));
     let (scan, labels) = (&scan, &labels);
     // Of labels that are there already; a result that is made again keeps what else was made of them.
