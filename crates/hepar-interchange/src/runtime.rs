@@ -13,6 +13,7 @@ use hepar_model::weights::Weights;
 use ndarray::{Array5, ArrayView5, Axis, Dimension, Ix5};
 use ort::LoadDynamicError;
 use ort::environment::Environment;
+use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 use ort::value::Tensor;
@@ -22,24 +23,36 @@ use crate::onnx::{INPUT, OUTPUT, to_onnx};
 /// The environment variable that says where ONNX Runtime's library is.
 pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// Runs networks in ONNX Runtime on the CPU.
+/// Runs networks in ONNX Runtime.
 ///
 /// Equal to hepar's own engine within rounding, not bit for bit; whether the number of threads changes the last bits is
 /// up to the library.
-#[derive(Debug)]
 pub struct OnnxRuntime {
     environment: Environment,
     threads: NonZeroUsize,
+    /// What it runs on besides the processor.
+    gpu: Option<ExecutionProviderDispatch>,
 }
 
 /// ONNX Runtime cannot be used: a fragment that follows "failed to".
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "load ONNX Runtime ({reason}); set {LIBRARY_VARIABLE} to its library, libonnxruntime.so, onnxruntime.dll or \
-     libonnxruntime.dylib of version 1.17 or newer"
-)]
-pub struct RuntimeError {
-    reason: String,
+#[non_exhaustive]
+pub enum RuntimeError {
+    /// Its library cannot be loaded.
+    #[error(
+        "load ONNX Runtime ({reason}); set {LIBRARY_VARIABLE} to its library, libonnxruntime.so, onnxruntime.dll or \
+         libonnxruntime.dylib of version 1.17 or newer"
+    )]
+    Library {
+        /// What the library or the system says.
+        reason: String,
+    },
+    /// It was built for the processor alone.
+    #[error(
+        "run ONNX Runtime on a GPU: the library that was loaded was built without CUDA, MIGraphX, DirectML and CoreML; set \
+         {LIBRARY_VARIABLE} to one that has the provider of your card, or leave out --device gpu"
+    )]
+    NoProvider,
 }
 
 impl OnnxRuntime {
@@ -51,26 +64,63 @@ impl OnnxRuntime {
     /// # Errors
     /// When there is none, or it is too old.
     pub fn open(threads: NonZeroUsize) -> Result<Self, RuntimeError> {
-        let environment = ort::init_from(library())
-            .map_err(|error| RuntimeError { reason: reason(&error) })?
-            // Nothing of what is computed goes elsewhere.
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| RuntimeError { reason: error.to_string() })?;
-        Ok(Self { environment, threads })
+        Ok(Self { environment: environment()?, threads, gpu: None })
+    }
+
+    /// As [`OnnxRuntime::open`], on a graphics processor: through the first of CUDA, MIGraphX, DirectML and CoreML that the
+    /// library was built with. What that provider cannot do runs on the processor.
+    ///
+    /// # Errors
+    /// When there is no library, it is too old, or it was built with none of these.
+    pub fn open_gpu(threads: NonZeroUsize) -> Result<Self, RuntimeError> {
+        let environment = environment()?;
+        let gpu = gpu_provider().ok_or(RuntimeError::NoProvider)?;
+        Ok(Self { environment, threads, gpu: Some(gpu) })
     }
 
     fn builder(&self) -> Result<SessionBuilder, ort::Error> {
         let threads = self.threads.get();
         let builder = Session::builder(&self.environment)?.with_intra_threads(threads)?;
+        let builder = match &self.gpu {
+            Some(gpu) => builder.with_execution_providers([gpu.clone()])?,
+            None => builder,
+        };
         // Threads that wait do so without computing: between two windows the pipeline needs the cores itself.
         Ok(builder.with_deterministic_compute(true)?.with_intra_op_spinning(false)?)
     }
 }
 
+/// The environment of the library, which is loaded.
+fn environment() -> Result<Environment, RuntimeError> {
+    let failed = |reason| RuntimeError::Library { reason };
+    let builder = ort::init_from(library()).map_err(|error| failed(reason(&error)))?;
+    // Nothing of what is computed goes elsewhere.
+    builder.with_telemetry(false).build().map_err(|error| failed(error.to_string()))
+}
+
+/// The first provider for graphics processors that the library was built with. A session that it cannot serve, because
+/// there is no card, is an error and not left to the processor.
+fn gpu_provider() -> Option<ExecutionProviderDispatch> {
+    fn built_with<P: ExecutionProvider>(_: &P) -> bool {
+        P::is_available().unwrap_or(false)
+    }
+    let (cuda, migraphx) = (ep::CUDA::default(), ep::MIGraphX::default());
+    let (directml, coreml) = (ep::DirectML::default(), ep::CoreML::default());
+    let candidates = [
+        built_with(&cuda).then(|| cuda.build()),
+        built_with(&migraphx).then(|| migraphx.build()),
+        built_with(&directml).then(|| directml.build()),
+        built_with(&coreml).then(|| coreml.build()),
+    ];
+    candidates.into_iter().flatten().next().map(ExecutionProviderDispatch::error_on_failure)
+}
+
 impl Engine for OnnxRuntime {
     fn name(&self) -> String {
-        "ONNX Runtime (CPU)".into()
+        match &self.gpu {
+            Some(gpu) => format!("ONNX Runtime ({})", gpu.name()),
+            None => "ONNX Runtime (CPU)".into(),
+        }
     }
 
     fn load(&self, weights: &Weights) -> Result<Box<dyn Network>, EngineError> {

@@ -1,6 +1,11 @@
 //! What runs the networks.
 
+#[cfg(feature = "onnxruntime")]
+use std::num::NonZeroUsize;
+
 use hepar_engine::CpuEngine;
+#[cfg(feature = "onnxruntime")]
+use hepar_interchange::runtime::OnnxRuntime;
 use hepar_model::engine::Engine;
 use hepar_nets::BurnEngine;
 use hepar_nets::device::Place;
@@ -23,6 +28,9 @@ pub enum EngineChoice {
     /// Its library is loaded from where the environment variable `ORT_DYLIB_PATH` says.
     #[cfg(feature = "onnxruntime")]
     OnnxRuntime,
+    /// The same on a graphics processor, by the provider that the library was built with.
+    #[cfg(feature = "onnxruntime")]
+    OnnxRuntimeGpu,
 }
 
 impl EngineChoice {
@@ -36,11 +44,15 @@ impl EngineChoice {
             Self::Burn => Ok(Box::new(BurnEngine::open(Place::Cpu)?)),
             Self::Gpu => Ok(Box::new(BurnEngine::open(Place::Gpu)?)),
             #[cfg(feature = "onnxruntime")]
-            Self::OnnxRuntime => {
-                let threads = std::num::NonZeroUsize::new(rayon::current_num_threads());
-                let threads = threads.unwrap_or(std::num::NonZeroUsize::MIN);
-                Ok(Box::new(hepar_interchange::runtime::OnnxRuntime::open(threads)?))
-            }
+            Self::OnnxRuntime => Ok(Box::new(OnnxRuntime::open(threads())?)),
+            #[cfg(feature = "onnxruntime")]
+            Self::OnnxRuntimeGpu => Ok(Box::new(OnnxRuntime::open_gpu(threads())?)),
         }
     }
+}
+
+/// Threads that hepar computes with.
+#[cfg(feature = "onnxruntime")]
+fn threads() -> NonZeroUsize {
+    NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN)
 }

@@ -18,7 +18,7 @@ pub struct EngineArguments {
 /// Where networks run.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct DeviceArguments {
-    /// Where the networks run; gpu needs a program built with --features wgpu
+    /// Where the networks run; gpu needs a program built with --features wgpu, unless ONNX Runtime runs them
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArgument,
 }
@@ -54,8 +54,10 @@ impl EngineArguments {
             #[cfg(feature = "onnxruntime")]
             (DeviceArgument::Cpu, Some(EngineArgument::OnnxRuntime)) => EngineChoice::OnnxRuntime,
             (DeviceArgument::Gpu, None | Some(EngineArgument::Burn)) => EngineChoice::Gpu,
-            (DeviceArgument::Gpu, Some(_)) => {
-                return Err(Failure::usage("use a GPU with this engine: only burn runs on one"));
+            #[cfg(feature = "onnxruntime")]
+            (DeviceArgument::Gpu, Some(EngineArgument::OnnxRuntime)) => EngineChoice::OnnxRuntimeGpu,
+            (DeviceArgument::Gpu, Some(EngineArgument::Hepar)) => {
+                return Err(Failure::usage("use a GPU with hepar's own engine: only --engine burn runs on one"));
             }
         };
         Ok(choice.open()?)

@@ -87,6 +87,20 @@ mod onnxruntime {
     }
 
     #[test]
+    fn a_library_for_the_processor_alone_is_not_used_for_a_gpu() {
+        if !is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["segment", "ct.nii.gz", "--engine", "onnxruntime", "--device", "gpu"];
+        let run: Run = command(folder.path(), &arguments).output().unwrap().into();
+        // A library with a provider comes as far as the scan, which is not there.
+        if !run.err.contains("ct.nii.gz") {
+            run.fails(2, &["failed to run ONNX Runtime on a GPU", "built without CUDA", LIBRARY_VARIABLE]);
+        }
+    }
+
+    #[test]
     fn a_scan_is_segmented_and_the_manifest_says_by_what() {
         if !is_here() {
             return;
@@ -107,7 +121,10 @@ mod onnxruntime {
 
 #[cfg(feature = "wgpu")]
 mod gpu {
+    use hepar_model::generated::uniform;
     use hepar_nets::device::Place;
+    use ndarray::ArrayD;
+    use ndarray_npy::{read_npy, write_npy};
 
     use crate::program::{folder_with_scan, hepar, json, model};
 
@@ -138,6 +155,26 @@ mod gpu {
         assert!(differing * 10_000 <= cpu.data().len(), "{differing} voxels");
         assert!([1, 2].iter().all(|label| cpu.data().iter().any(|is| is == label)), "there is something to compare");
         assert_eq!(json(&path.join("gpu/manifest.json"))["engine"], "burn wgpu (GPU)");
+    }
+
+    #[test]
+    fn on_a_gpu_a_network_gives_what_it_gives_on_the_cpu() {
+        if !is_here() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let values = uniform("input", 32 * 64 * 64).map(|value| value as f32).collect();
+        write_npy(path.join("x.npy"), &ArrayD::from_shape_vec(vec![1, 1, 32, 64, 64], values).unwrap()).unwrap();
+        let [cpu, gpu]: [ArrayD<f32>; 2] = ["cpu", "gpu"].map(|device| {
+            let (model, output) = (model().to_str().unwrap(), format!("{device}.npy"));
+            let what = ["model", "run", "--model", model, "--stage", "liver", "--device", device];
+            hepar(path, &[&what[..], &["--input", "x.npy", "--output", &output]].concat()).expect(0);
+            read_npy(path.join(output)).unwrap()
+        });
+        let worst = cpu.iter().zip(&gpu).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst <= 1e-4 && cpu.shape() == gpu.shape(), "{worst:e}");
+        assert!(cpu.iter().any(|&p| p > 0.5) && cpu.iter().any(|&p| p < 0.5), "there is something to compare");
     }
 
     #[test]
