@@ -1,5 +1,6 @@
-"""What several benches need: the cases of a data set, and the Dice of two masks."""
+"""What several benches need: the cases of a data set, a network trained and scored, and the Dice of two masks."""
 
+import csv
 import json
 import pathlib
 import subprocess
@@ -14,6 +15,18 @@ def labelled_cases(hepar: pathlib.Path, data: list[pathlib.Path], folds: int) ->
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         found = json.loads(pathlib.Path(path).read_text())["cases"]
     return [case for case in found if case["labels"] and not case["kept_for_tests"]]
+
+
+def trained(hepar: pathlib.Path, stage: str, data: list[pathlib.Path], run: pathlib.Path, config: str, *options: str) -> dict:
+    """The last row of the log of a network that is trained in `run` with this configuration; a run that is there goes on."""
+    path = run.with_suffix(".toml")
+    path.write_text(config)
+    folders = [part for folder in data for part in ("--data", folder)]
+    subprocess.run([hepar, "train", stage, *folders, "--run", run, "--config", path, "--cache", run.parent / "cache", "-q",
+                    *options], check=True)
+    with (run / "log.csv").open() as file:
+        *_, last = csv.DictReader(file)
+    return last
 
 
 def dice(found, truth) -> float:

@@ -8,13 +8,11 @@ validated in the box of the true liver, or the true liver for tumours. RUNS gets
 """
 
 import argparse
-import csv
 import json
 import pathlib
 import random
-import subprocess
 
-from common import labelled_cases
+from common import labelled_cases, trained
 
 COMMON = """widths = [8, 8, 16, 32, 64, 128]
 patch = [32, 96, 96]
@@ -31,6 +29,8 @@ schedule = { kind = "cosine", warmup = 50, end = 0.01 }
 """
 RELATIVE = "liver_hu = 105.0\n"
 OUTSIDE = "outside_liver = 0.1\n"
+BY_SIZE = 'lesion_draw = "by-size"\n'
+RESIZED = 'grid = { kind = "resized-in-plane", size = [96, 96] }\n'
 # Their grids, the article's grids, and how samples are varied.
 GRIDS = {"liver": "[3.0, 2.0, 2.0]", "tumour": "[2.5, 1.0, 1.0]"}
 ARTICLE = {"liver": '{ kind = "resized-in-plane", size = [96, 96] }', "tumour": '{ kind = "native" }'}
@@ -46,6 +46,8 @@ def variants(stage: str) -> dict[str, str]:
     common = COMMON + (OUTSIDE if stage == "tumour" else "")
     base = common + RELATIVE + grid + varied(VARIED[stage])
     article = (COMMON + STILL + article_grid).replace('"dice-cross-entropy"', '"dice"')
+    if stage == "tumour":
+        article += BY_SIZE
     article = article.replace("phantoms = 12\nphantom_share = 0.1", "phantoms = 0\nphantom_share = 0.0\nrecalibrate = 0")
     article = article.replace('{ kind = "cosine", warmup = 50, end = 0.01 }', '{ kind = "constant" }')
     rows = {
@@ -61,6 +63,8 @@ def variants(stage: str) -> dict[str, str]:
     }
     if stage == "tumour":
         rows["but: outside of the liver counts too"] = base.replace(OUTSIDE, "outside_liver = 1.0\n")
+        rows["but: lesions drawn by size"] = base + BY_SIZE
+        rows["but: the liver's box resized to the patch in plane"] = base.replace(grid, RESIZED)
         rows["but: hard negatives of the first"] = base + 'hard_negatives = 0.15\nstart = "{runs}/0/last/weights.safetensors"\n'
         rows["but: no hard negatives, the first goes on"] = base + 'start = "{runs}/0/last/weights.safetensors"\n'
     else:
@@ -85,7 +89,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=sorted(GRIDS), default="tumour")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="", help="part of the names of the runs that are wanted")
+    parser.add_argument("--only", default="", help="name of the run that is wanted, or part of the names of several")
     arguments = parser.parse_args()
     configs = variants(arguments.stage)
     patients = training_patients(arguments.hepar, arguments.data)
@@ -93,20 +97,14 @@ def main() -> None:
         left_out = list(patients.values())[count:]
         configs[f"all of hepar's, {count} of {len(patients)} patients with tumours"] = (
             f"exclude = {json.dumps(left_out)}\n" + configs["all of hepar's"])
-    data = [part for folder in arguments.data for part in ("--data", folder)]
     arguments.runs.mkdir(parents=True, exist_ok=True)
     print("| departures from the article | Dice, mean of held-out cases | Dice of all voxels together |\n|---|---|---|")
     for number, (name, config) in enumerate(configs.items()):
-        if arguments.only not in name:
+        if name != arguments.only and (arguments.only in configs or arguments.only not in name):
             continue
-        path = arguments.runs / f"{number}.toml"
-        path.write_text(config.replace("{runs}", str(arguments.runs)))
-        run = arguments.runs / str(number)
-        subprocess.run([arguments.hepar, "train", arguments.stage, *data, "--run", run, "--config", path, "--steps",
-                        str(arguments.steps), "--cache", arguments.runs / "cache", "--threads", str(arguments.threads), "-q"],
-                       check=True)
-        with (run / "log.csv").open() as file:
-            *_, last = csv.DictReader(file)
+        last = trained(arguments.hepar, arguments.stage, arguments.data, arguments.runs / str(number),
+                       config.replace("{runs}", str(arguments.runs)), "--steps", str(arguments.steps), "--threads",
+                       str(arguments.threads))
         print(f"| {name} | {float(last['dice_per_case']):.3f} | {float(last['dice_global']):.3f} |", flush=True)
 
 

@@ -47,6 +47,9 @@ pub struct TrainConfig {
     /// and the labels do not, 0..=1; it is asked about all patients that are trained on before the first step.
     #[serde(default)]
     pub hard_negatives: f64,
+    /// Which lesion of a case the tumour stage's samples lie around.
+    #[serde(default)]
+    pub lesion_draw: LesionDraw,
     /// Safetensors file with weights of the same network to start from, relative to the working directory; none: random
     /// ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,6 +168,17 @@ impl Loss {
             Self::FocalTversky => "focal-tversky",
         }
     }
+}
+
+/// Which lesion of a case the tumour stage's samples lie around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LesionDraw {
+    /// Any of them as often as any other, so that small ones are not drowned by a large one.
+    #[default]
+    Evenly,
+    /// Each as often as it has voxels; the article's, which draws voxels of tumours.
+    BySize,
 }
 
 /// How the learning rate falls.
@@ -428,6 +442,9 @@ impl TrainConfig {
             }
             _ if self.hard_negatives > 0.0 && self.stage != StageName::Tumour => {
                 Some(format!("hard_negatives have no meaning for the {} stage", self.stage))
+            }
+            _ if self.lesion_draw != LesionDraw::Evenly && self.stage != StageName::Tumour => {
+                Some(format!("lesion_draw has no meaning for the {} stage", self.stage))
             }
             _ if self.hard_negatives > 0.0 && self.start.is_none() => {
                 Some("hard_negatives need a network that is asked: set start".into())

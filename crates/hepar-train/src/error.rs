@@ -108,6 +108,17 @@ pub enum DataError {
     /// A case has no liver.
     #[error("the labels {} hold no liver: take the case out of the data, or name it in exclude", .0.display())]
     NoLiver(PathBuf),
+    /// There is no room for prepared cases.
+    #[error(
+        "keep prepared scans in a file in {}: {source}; make room there, or let more of them stay in memory with --memory",
+        folder.display()
+    )]
+    Storage {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Nothing is left to train on.
     #[error("no case is left to train the {0} stage on: {1}")]
     NothingToTrainOn(&'static str, &'static str),

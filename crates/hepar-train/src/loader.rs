@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
-use crate::error::TrainError;
+use crate::error::{DataError, TrainError};
 use crate::sample::Sampler;
 
 /// Batches of a thread that wait at most; each is three arrays of the batch's size.
@@ -39,17 +39,21 @@ pub(crate) struct Batches {
 
 impl Batch {
     /// The batch of step `step`, from 0.
-    pub fn make(sampler: &Sampler<'_>, step: u64, size: usize) -> Self {
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`].
+    pub fn make(sampler: &Sampler<'_>, step: u64, size: usize) -> Result<Self, DataError> {
         let size = size as u64;
         let samples = step * size..(step + 1) * size;
         let (mut cases, mut input, mut target, mut weight) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for sample in samples.clone().map(|index| sampler.sample(index)) {
+        for index in samples.clone() {
+            let sample = sampler.sample(index)?;
             cases.push(sample.case);
             input.extend(sample.input);
             target.extend(sample.target);
             weight.extend(sample.weight);
         }
-        Self { samples, cases, input, target, weight }
+        Ok(Self { samples, cases, input, target, weight })
     }
 
     /// The batch in `count` equal parts, which go through the network one after the other.
@@ -91,7 +95,7 @@ pub(crate) fn prefetch<'scope>(
     scope: &'scope Scope<'scope, '_>,
     threads: NonZeroUsize,
     steps: Range<u64>,
-    make: impl Fn(u64) -> Batch + Clone + Send + 'scope,
+    make: impl Fn(u64) -> Result<Batch, DataError> + Clone + Send + 'scope,
 ) -> Batches {
     let thread = |first: usize| {
         let (sender, receiver): (SyncSender<Result<Batch, String>>, _) = sync_channel(PREFETCHED);
@@ -99,7 +103,9 @@ pub(crate) fn prefetch<'scope>(
         scope.spawn(move || {
             for step in steps {
                 // What `make` borrows is only read, so a panic leaves nothing half done that anyone would see.
-                let batch = catch_unwind(AssertUnwindSafe(|| make(step))).map_err(|panic| said(panic.as_ref()));
+                let batch = catch_unwind(AssertUnwindSafe(|| make(step)));
+                let batch =
+                    batch.map_err(|panic| said(panic.as_ref())).and_then(|batch| batch.map_err(|e| e.to_string()));
                 let is_last = batch.is_err();
                 if sender.send(batch).is_err() || is_last {
                     break;
@@ -131,7 +137,7 @@ mod tests {
     fn a_panic_arrives_in_the_place_of_its_batch() {
         let make = |step: u64| {
             assert!(step != 7, "step {step} cannot be made");
-            empty(step)
+            Ok(empty(step))
         };
         std::thread::scope(|scope| {
             let mut batches = prefetch(scope, NonZeroUsize::MIN, 5..9, make);
@@ -146,7 +152,7 @@ mod tests {
     fn batches_of_many_threads_come_in_the_order_of_their_steps() {
         let make = |step: u64| {
             std::thread::sleep(std::time::Duration::from_millis(7 * (step % 3)));
-            empty(step)
+            Ok(empty(step))
         };
         std::thread::scope(|scope| {
             let mut batches = prefetch(scope, NonZeroUsize::new(4).unwrap(), 3..16, make);

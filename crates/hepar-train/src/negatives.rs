@@ -3,43 +3,45 @@
 use hepar_model::engine::Network;
 use hepar_model::stage::{Grid, Stage, StageName};
 use hepar_pipeline::tumour::segment_tumour;
-use hepar_pipeline::{ObjectMask, PipelineError, StageRun, Watch};
+use hepar_pipeline::{ObjectMask, StageRun, Watch};
 use hepar_volume::{Geometry, Volume};
 use ndarray::Zip;
 
 use crate::config::TrainConfig;
+use crate::error::TrainError;
 use crate::prepare::{Prepared, parts};
 
 /// The false lesions that a tumour `network` finds in a case, as positions in C order: 26-connected components of what it
 /// finds in the true liver that have no voxel of a tumour. None in a case without a liver.
 ///
 /// # Errors
-/// When the network fails or the watch cancels.
+/// When the network fails, the watch cancels, or the case's voxels cannot be read.
 pub(crate) fn false_lesions(
     case: &Prepared,
     config: &TrainConfig,
     network: &mut dyn Network,
     watch: &dyn Watch,
-) -> Result<Vec<Vec<u32>>, PipelineError> {
-    let is_liver = case.labels.mapv(|label| label >= 1);
+) -> Result<Vec<Vec<u32>>, TrainError> {
+    let voxels = case.voxels.all()?;
+    let (hu, labels) = (voxels.hu.view(), voxels.labels.view());
+    let is_liver = labels.mapv(|label| label >= 1);
     let (Some(liver), Some(facts)) = (ObjectMask::new([0; 3], is_liver.view()), &case.liver) else {
         return Ok(Vec::new());
     };
     // Every prepared case has such a grid: none is passed over here.
-    let (depth, height, width) = case.hu.dim();
-    let Ok(grid) = Geometry::axis_aligned([depth, height, width], case.spacing) else { return Ok(Vec::new()) };
-    let Ok(scan) = Volume::new(case.hu.clone(), grid) else { return Ok(Vec::new()) };
+    let Ok(grid) = Geometry::axis_aligned(case.voxels.shape(), case.spacing) else { return Ok(Vec::new()) };
+    let Ok(scan) = Volume::new(hu.to_owned(), grid) else { return Ok(Vec::new()) };
     // The case lies on the stage's grid already.
     let stage = Stage { grid: Grid::Native, ..config.stage_table("", "") }.for_liver(facts.median_hu);
     let mut run = StageRun { name: StageName::Tumour, stage: &stage, network };
     let Some(found) = segment_tumour(&mut run, &scan, &liver, config.margin, watch)?.object else {
         return Ok(Vec::new());
     };
-    let mut mask = case.labels.mapv(|_| false);
+    let mut mask = labels.mapv(|_| false);
     found.voxels().for_each(|voxel| mask[voxel] = true);
     // A lesion and what was found around it are one.
-    Zip::from(&mut mask).and(&case.labels).for_each(|mask, label| *mask |= *label == 2);
-    let is_false = |part: &Vec<u32>| part.iter().all(|&voxel| case.labels[case.index(voxel)] != 2);
+    Zip::from(&mut mask).and(&labels).for_each(|mask, label| *mask |= *label == 2);
+    let is_false = |part: &Vec<u32>| part.iter().all(|&voxel| labels[case.index(voxel)] != 2);
     Ok(parts(mask.view()).into_iter().filter(is_false).collect())
 }
 

@@ -2,7 +2,7 @@
 
 use hepar_model::stage::{BoxMargin, Grid, StageName, Window};
 
-use crate::config::{Augmentation, Loss, Schedule, TrainConfig};
+use crate::config::{Augmentation, LesionDraw, Loss, Schedule, TrainConfig};
 
 /// The margins of every stage's box: 10 voxels in plane and 20 mm through plane.
 const MARGIN: BoxMargin = BoxMargin { in_plane_voxels: 10, through_plane_mm: 20.0 };
@@ -77,6 +77,7 @@ impl TrainConfig {
             loss: Loss::Dice,
             outside_liver: 1.0,
             hard_negatives: 0.0,
+            lesion_draw: LesionDraw::Evenly,
             start: None,
             recalibrate: 60,
             accumulate: 1,
@@ -226,6 +227,7 @@ impl TrainConfig {
                 steps: 350_000,
                 validate_every: 5800,
                 overlap: [0.5; 3],
+                lesion_draw: LesionDraw::BySize,
                 ..common
             },
         }
@@ -268,6 +270,8 @@ mod tests {
         let tumour = TrainConfig::preset(StageName::Tumour);
         assert!(refused(TrainConfig { outside_liver: 1.5, ..tumour.clone() }).contains("outside_liver = 1.5"));
         assert!(refused(TrainConfig { greatest_exposure: Some(0.5), ..preset.clone() }).contains("liver stage"));
+        let by_size = TrainConfig { lesion_draw: LesionDraw::BySize, ..preset.clone() };
+        assert!(refused(by_size).contains("lesion_draw"));
         assert!(refused(TrainConfig { greatest_exposure: Some(1.5), ..tumour }).contains("greatest_exposure"));
         let schedule = Schedule::Plateau { factor: 0.1, patience: 3 };
         assert!(refused(TrainConfig { schedule, ..preset }).contains("held-out"));

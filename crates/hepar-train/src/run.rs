@@ -22,7 +22,7 @@ use crate::loader::{Batch, Batches, prefetch};
 use crate::log::Log;
 use crate::negatives::false_lesions;
 use crate::observe::{Observer, View};
-use crate::prepare::{Cache, Material};
+use crate::prepare::{Cache, Material, Storage};
 use crate::progress::Progress;
 use crate::sample::Sampler;
 use crate::split::Split;
@@ -44,6 +44,8 @@ pub struct Control {
     pub place: Place,
     /// Where prepared scans are kept for the next time.
     pub cache: Option<Cache>,
+    /// Bytes of prepared scans that stay in memory; the others lie in a temporary file in the run's folder. None: all stay.
+    pub memory: Option<u64>,
     /// What runs the network on whole scans, which is validation and the search for hard negatives; none: the network
     /// that is trained, layer by layer.
     pub engine: Option<Arc<dyn Engine>>,
@@ -133,7 +135,9 @@ fn train_until(
     let is_start_needed = checkpoint.is_none() || config.hard_negatives > 0.0;
     let start = if is_start_needed { starting_weights(config)? } else { None };
     let progress = Progress::begin(control.progress, config.steps, state.step);
-    let Some((mut material, held_out)) = prepare(config, &split, control.cache.as_ref(), &progress, is_cancelled)?
+    let storage = control.memory.map_or_else(Storage::memory, |bytes| Storage::new(bytes, run));
+    let Some((mut material, held_out)) =
+        prepare(config, &split, (control.cache.as_ref(), &storage), &progress, is_cancelled)?
     else {
         return Ok(Summary::of(&state, config));
     };
@@ -178,7 +182,7 @@ fn starting_weights(config: &TrainConfig) -> Result<Option<Weights>, TrainError>
 fn prepare(
     config: &TrainConfig,
     split: &Split,
-    cache: Option<&Cache>,
+    (cache, storage): (Option<&Cache>, &Storage),
     progress: &Progress,
     is_cancelled: &IsCancelled<'_>,
 ) -> Result<Option<(Material, Option<HeldOut>)>, DataError> {
@@ -189,7 +193,9 @@ fn prepare(
     let (training, held_out) = (split.training.len(), split.validation.len());
     progress.say(&format!("{stage}: preparing {training} cases, {} phantoms, {held_out} held out", config.phantoms));
     let is_cancelled = || is_cancelled(Moment::Preparing);
-    let Some(material) = Material::prepare(&split.training, config, cache, &is_cancelled)? else { return Ok(None) };
+    let Some(material) = Material::prepare(&split.training, config, cache, storage, &is_cancelled)? else {
+        return Ok(None);
+    };
     let held_out = match config.fold {
         Some(_) => match HeldOut::read(&split.validation, config, &is_cancelled)? {
             None => return Ok(None),
@@ -223,7 +229,7 @@ impl Session<'_> {
         let mut count = 0;
         for case in &mut material.real {
             let found = match false_lesions(case, self.config, network.as_mut(), &watch) {
-                Err(PipelineError::Cancelled) => return Ok(false),
+                Err(TrainError::Validation(PipelineError::Cancelled)) => return Ok(false),
                 found => found?,
             };
             count += found.len();

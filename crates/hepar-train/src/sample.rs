@@ -1,18 +1,17 @@
 //! Which part of which case a sample shows.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use hepar_model::stage::{Grid, StageName};
 use hepar_volume::VoxelBox;
-use ndarray::{Array3, ArrayView3, Axis};
+use ndarray::Array3;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Intensity, Placement, extract, paint_lesions};
-use crate::config::TrainConfig;
+use crate::config::{LesionDraw, TrainConfig};
 use crate::error::DataError;
-use crate::prepare::{LiverFacts, Material, Prepared};
+use crate::prepare::{LiverFacts, Material, Part, Prepared};
 
 /// Tumour samples around a lesion, of all of them: the article's 300 of 350.
 const LESION_SHARE: (u32, u32) = (6, 7);
@@ -103,7 +102,10 @@ impl<'a> Sampler<'a> {
     }
 
     /// Sample number `index`.
-    pub fn sample(&self, index: u64) -> Sample {
+    ///
+    /// # Errors
+    /// When the case's voxels lie in a file that cannot be read.
+    pub fn sample(&self, index: u64) -> Result<Sample, DataError> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         rng.set_stream(index);
         let rng = &mut rng;
@@ -112,40 +114,71 @@ impl<'a> Sampler<'a> {
         let patch = self.config.patch;
         match &case.liver {
             Some(liver) => {
-                let start = within(self.start(rng, case, liver, aim), case.hu.dim().into(), patch);
+                let start = within(self.start(rng, case, liver, aim)?, case.voxels.shape(), patch);
                 let centre = std::array::from_fn(|axis| start[axis] as f64 + (patch[axis] - 1) as f64 / 2.0);
-                self.finish(rng, case, case.hu.view(), case.labels.view(), centre)
+                let placement = Placement::draw(rng, &self.config.augmentation, centre, case.spacing);
+                let part = case.voxels.part(&placement.reach(patch, case.voxels.shape()))?;
+                Ok(self.finish(rng, case, &part, &placement))
             }
             None => {
-                let slice = rng.random_range(0..case.hu.len_of(Axis(0)));
-                let only = |range: Range<usize>| ndarray::Slice::from(range);
-                let hu = case.hu.slice_axis(Axis(0), only(slice..slice + 1));
-                let labels = case.labels.slice_axis(Axis(0), only(slice..slice + 1));
-                let (_, height, width) = hu.dim();
+                let [depth, height, width] = case.voxels.shape();
+                let slice = rng.random_range(0..depth);
                 let limit = self.config.augmentation.translation;
                 let mut middle =
                     |len: usize| (len - 1) as f64 / 2.0 + (rng.random::<f64>() * 2.0 - 1.0) * limit * len as f64;
                 let centre = [0.0, middle(height), middle(width)];
-                self.finish(rng, case, hu, labels, centre)
+                let placement = Placement::draw(rng, &self.config.augmentation, centre, case.spacing);
+                let only = VoxelBox::new([slice, 0, 0], [slice + 1, height, width]);
+                let only = only.unwrap_or_else(|| unreachable!("a slice has pixels"));
+                Ok(self.finish(rng, case, &case.voxels.part(&only)?.alone(), &placement))
             }
         }
     }
 
     /// First voxel of a sample, `[k, j, i]`; may lie before the case's first.
-    fn start(&self, rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts, aim: Aim) -> [i64; 3] {
+    fn start(
+        &self,
+        rng: &mut ChaCha8Rng,
+        case: &Prepared,
+        liver: &LiverFacts,
+        aim: Aim,
+    ) -> Result<[i64; 3], DataError> {
         let patch = self.config.patch;
         let start = match self.config.stage {
-            StageName::Tumour => tumour_start(rng, case, liver, patch, aim),
+            StageName::Tumour => {
+                let voxel = self.tumour_voxel(rng, case, liver, aim)?;
+                around(rng, voxel, patch)
+            }
             StageName::Localizer | StageName::Liver => liver_start(rng, case, liver, patch),
         };
-        match self.config.grid {
+        Ok(match self.config.grid {
             // The stage's box is the patch in plane, and the stage never sees it shifted.
             Grid::ResizedInPlane { .. } => {
                 let [_, j, i] = centred(&liver.region, patch);
                 [start[0], j, i]
             }
             Grid::Native | Grid::Spacing { .. } => start,
-        }
+        })
+    }
+
+    /// A voxel that a tumour sample lies around: of a lesion, true or false, or of the liver.
+    fn tumour_voxel(
+        &self,
+        rng: &mut ChaCha8Rng,
+        case: &Prepared,
+        liver: &LiverFacts,
+        aim: Aim,
+    ) -> Result<[usize; 3], DataError> {
+        let lesions = match aim {
+            Aim::Lesion => &liver.lesions[..],
+            Aim::FalseLesion => &liver.false_lesions[..],
+            Aim::Liver => return liver_voxel(rng, case, liver),
+        };
+        let lesion = match self.config.lesion_draw {
+            LesionDraw::Evenly => one_of(rng, lesions),
+            LesionDraw::BySize => one_by_size(rng, lesions),
+        };
+        Ok(case.index(*one_of(rng, lesion)))
     }
 
     /// What the next sample lies around.
@@ -180,21 +213,13 @@ impl<'a> Sampler<'a> {
         case
     }
 
-    /// Takes the sample about `centre` and varies it.
-    fn finish(
-        &self,
-        rng: &mut ChaCha8Rng,
-        case: &Prepared,
-        hu: ArrayView3<'_, i16>,
-        labels: ArrayView3<'_, u8>,
-        centre: [f64; 3],
-    ) -> Sample {
+    /// Takes the sample from a part of the case and varies it.
+    fn finish(&self, rng: &mut ChaCha8Rng, case: &Prepared, part: &Part<'_>, placement: &Placement) -> Sample {
         let (config, augmentation) = (self.config, &self.config.augmentation);
-        let placement = Placement::draw(rng, augmentation, centre, case.spacing);
         let intensity = Intensity::draw(rng, augmentation);
         let window = case.liver.as_ref().map_or(config.window, |liver| config.window_for(liver.median_hu));
         let low = window.0[0];
-        let mut taken = extract(hu, labels, &placement, config.patch, low);
+        let mut taken = extract(part, placement, config.patch, low);
         if rng.random::<f64>() < augmentation.lesions {
             paint_lesions(rng, &mut taken, case.spacing, augmentation.bulging);
         }
@@ -217,6 +242,20 @@ impl<'a> Sampler<'a> {
 /// When there is none.
 fn one_of<'a, T>(rng: &mut ChaCha8Rng, entries: &'a [T]) -> &'a T {
     &entries[rng.random_range(0..entries.len())]
+}
+
+/// One lesion, each as often as it has voxels.
+///
+/// # Panics
+/// When there is none, or none has a voxel.
+fn one_by_size<'a>(rng: &mut ChaCha8Rng, lesions: &'a [Vec<u32>]) -> &'a Vec<u32> {
+    let mut voxel = rng.random_range(0..lesions.iter().map(Vec::len).sum());
+    let is_it = |lesion: &&Vec<u32>| {
+        let holds = voxel < lesion.len();
+        voxel = voxel.saturating_sub(lesion.len());
+        holds
+    };
+    lesions.iter().find(is_it).unwrap_or(&lesions[lesions.len() - 1])
 }
 
 /// First voxel of a liver sample, `[k, j, i]`; may lie before the case's first.
@@ -254,32 +293,16 @@ fn centred(region: &VoxelBox, patch: [usize; 3]) -> [i64; 3] {
     })
 }
 
-/// First voxel of a tumour sample, `[k, j, i]`: around a voxel of a lesion, true or false, lesions evenly, or of the liver.
-fn tumour_start(rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts, patch: [usize; 3], aim: Aim) -> [i64; 3] {
-    let lesions = match aim {
-        Aim::Lesion => &liver.lesions[..],
-        Aim::FalseLesion => &liver.false_lesions[..],
-        Aim::Liver => &[],
-    };
-    let voxel = if lesions.is_empty() {
-        liver_voxel(rng, case, liver)
-    } else {
-        let lesion = one_of(rng, lesions);
-        case.index(*one_of(rng, lesion))
-    };
-    around(rng, voxel, patch)
-}
-
 /// A voxel of the liver, `[k, j, i]`, almost surely any of them as often as any other.
-fn liver_voxel(rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts) -> [usize; 3] {
+fn liver_voxel(rng: &mut ChaCha8Rng, case: &Prepared, liver: &LiverFacts) -> Result<[usize; 3], DataError> {
     let (start, end) = (liver.bounds.start(), liver.bounds.end());
     for _ in 0..1000 {
         let voxel: [usize; 3] = std::array::from_fn(|axis| rng.random_range(start[axis]..end[axis]));
-        if case.labels[voxel] >= 1 {
-            return voxel;
+        if case.voxels.label(voxel)? >= 1 {
+            return Ok(voxel);
         }
     }
-    liver.surface.first().map_or(start, |&position| case.index(position))
+    Ok(liver.surface.first().map_or(start, |&position| case.index(position)))
 }
 
 /// First voxel of a patch that holds `voxel`, but not in its outer eighth, from where a rotation could take it out.
@@ -303,7 +326,7 @@ mod tests {
     use super::*;
     use crate::config::Augmentation;
     use crate::dataset::PatientId;
-    use crate::prepare::prepare_spatial;
+    use crate::prepare::{Storage, prepare_spatial};
     use hepar_volume::{Geometry, Volume};
     use std::collections::BTreeSet;
 
@@ -333,18 +356,36 @@ mod tests {
         let config = TrainConfig { phantom_share: 0.5, phantoms: 1, ..config(StageName::Tumour) };
         let other = TrainConfig { seed: 2, ..config.clone() };
         let sampler = Sampler::new(&config, &material).unwrap();
-        let seventh = sampler.sample(7);
-        let _ = sampler.sample(3);
-        assert_eq!(sampler.sample(7), seventh);
-        assert_ne!(sampler.sample(8).input, seventh.input);
-        assert_ne!(Sampler::new(&other, &material).unwrap().sample(7).input, seventh.input);
+        let seventh = sampler.sample(7).unwrap();
+        let _ = sampler.sample(3).unwrap();
+        assert_eq!(sampler.sample(7).unwrap(), seventh);
+        assert_ne!(sampler.sample(8).unwrap().input, seventh.input);
+        assert_ne!(Sampler::new(&other, &material).unwrap().sample(7).unwrap().input, seventh.input);
+    }
+
+    #[test]
+    fn a_sample_is_the_same_whether_its_case_lies_in_memory_or_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let cases = || [material("a"), material("b")].to_vec();
+        let material = |memory| {
+            let storage = Storage::new(memory, folder.path());
+            let kept = cases().into_iter().map(|case| storage.keep(case).unwrap()).collect();
+            Material { real: kept, phantoms: Vec::new() }
+        };
+        let (memory, file) = (material(u64::MAX), material(0));
+        assert!(file.bytes() < memory.bytes() / 10);
+        for stage in [StageName::Liver, StageName::Tumour] {
+            let bent = Augmentation { elastic_mm: 5.0, flip: true, ..TrainConfig::preset(stage).augmentation };
+            let config = TrainConfig { augmentation: bent, ..config(stage) };
+            let [memory, file] = [&memory, &file].map(|material| Sampler::new(&config, material).unwrap());
+            assert!((0..20).all(|index| memory.sample(index).unwrap() == file.sample(index).unwrap()), "{stage}");
+        }
     }
 
     #[test]
     fn hard_negatives_lie_around_what_was_taken_for_a_tumour_as_often_as_was_asked_for() {
-        let mut case = material("a");
         // A voxel of the liver that is brighter than all others.
-        case.hu[[20, 80, 30]] = 300;
+        let mut case = material("a").changed(|hu, _| hu[[20, 80, 30]] = 300);
         let index = (20 * 120 + 80) * 120 + 30;
         case.liver.as_mut().unwrap().false_lesions = vec![vec![index]];
         let material = Material { real: vec![case], phantoms: Vec::new() };
@@ -352,7 +393,7 @@ mod tests {
             let config = TrainConfig { augmentation: Augmentation::NONE, hard_negatives, ..config(StageName::Tumour) };
             let sampler = Sampler::new(&config, &material).unwrap();
             let shows = |index: &u64| {
-                let sample = sampler.sample(*index);
+                let sample = sampler.sample(*index).unwrap();
                 sample.input.iter().zip(&sample.target).any(|(value, target)| *value == 1.0 && *target == 0.0)
             };
             (0..100).filter(shows).count()
@@ -364,31 +405,43 @@ mod tests {
     #[test]
     fn relative_to_the_liver_a_brighter_scan_gives_the_same_sample() {
         let dark = material("a");
-        let brighter = Prepared { hu: &dark.hu + 40, ..dark.clone() };
+        let brighter = dark.changed(|hu, _| *hu += 40);
         let facts = dark.liver.clone().map(|liver| LiverFacts { median_hu: liver.median_hu + 40.0, ..liver });
         let [dark, bright] = [dark, Prepared { liver: facts, ..brighter }]
             .map(|case| Material { real: vec![case], phantoms: Vec::new() });
         let fixed = TrainConfig { augmentation: Augmentation::NONE, ..config(StageName::Tumour) };
         let relative = TrainConfig { liver_hu: Some(80.0), ..fixed.clone() };
-        let sample = |config, material| Sampler::new(config, material).unwrap().sample(3);
+        let sample = |config, material| Sampler::new(config, material).unwrap().sample(3).unwrap();
         assert_eq!(sample(&relative, &dark), sample(&relative, &bright));
         assert_ne!(sample(&fixed, &dark), sample(&fixed, &bright));
         assert_eq!(relative.stage_table("", "").liver_hu, Some(80.0));
     }
 
-    #[test]
-    fn a_small_lesion_is_seen_as_often_as_a_large_one() {
+    /// How many of 200 samples show the lesion of a single voxel.
+    fn with_the_small_lesion(lesion_draw: LesionDraw) -> usize {
         let material = Material { real: vec![material("a")], phantoms: Vec::new() };
-        let config = TrainConfig { augmentation: Augmentation::NONE, patch: [32, 64, 64], ..config(StageName::Tumour) };
+        let config = TrainConfig { augmentation: Augmentation::NONE, lesion_draw, ..config(StageName::Tumour) };
         let sampler = Sampler::new(&config, &material).unwrap();
-        let (count, mut small) = (200, 0);
-        for index in 0..count {
-            let sample = sampler.sample(index);
-            let bright = |(voxel, value): (&f32, &f32)| *voxel == 1.0 && *value == 1.0;
-            small += u32::from(sample.target.iter().zip(&sample.input).any(bright));
-        }
+        let bright = |(voxel, value): (&f32, &f32)| *voxel == 1.0 && *value == 1.0;
+        let shows = |sample: Sample| sample.target.iter().zip(&sample.input).any(bright);
+        (0..200).filter(|&index| shows(sampler.sample(index).unwrap())).count()
+    }
+
+    #[test]
+    fn a_small_lesion_is_seen_as_often_as_a_large_one_unless_lesions_are_drawn_by_size() {
         // Aimed at in 3 of 7; by chance rarely else, since the two are far apart.
-        assert!((60..150).contains(&small), "{small} of {count}");
+        let evenly = with_the_small_lesion(LesionDraw::Evenly);
+        assert!((60..150).contains(&evenly), "{evenly} of 200");
+        let by_size = with_the_small_lesion(LesionDraw::BySize);
+        assert!(by_size < 30, "{by_size} of 200");
+    }
+
+    #[test]
+    fn by_size_a_lesion_is_drawn_as_often_as_it_has_voxels() {
+        let lesions = [vec![0; 30], vec![1; 10]];
+        let drawn = |seed| one_by_size(&mut ChaCha8Rng::seed_from_u64(seed), &lesions)[0];
+        let second = (0..400).filter(|&seed| drawn(seed) == 1).count();
+        assert!((70..130).contains(&second), "{second} of 400");
     }
 
     #[test]
@@ -398,7 +451,7 @@ mod tests {
         let light = TrainConfig { outside_liver: 0.25, ..plain.clone() };
         let (plain, light) = (Sampler::new(&plain, &material).unwrap(), Sampler::new(&light, &material).unwrap());
         for index in 0..10 {
-            let (plain, light) = (plain.sample(index), light.sample(index));
+            let (plain, light) = (plain.sample(index).unwrap(), light.sample(index).unwrap());
             assert!(plain.weight.iter().all(|&weight| weight == 1.0) && plain.input == light.input);
             // In this scan everything but the liver has 0 HU, a third of the window.
             let is_outside = |value: f32| (value - 1.0 / 3.0).abs() < 1e-6 || value == 0.0;
@@ -413,7 +466,7 @@ mod tests {
         let material = Material { real: vec![material("a")], phantoms: Vec::new() };
         let config = config(StageName::Tumour);
         let sampler = Sampler::new(&config, &material).unwrap();
-        let shown = (0..140).filter(|&index| sampler.sample(index).target.iter().any(|&t| t == 1.0)).count();
+        let shown = (0..140).filter(|&index| sampler.sample(index).unwrap().target.iter().any(|&t| t == 1.0)).count();
         assert!(shown >= 110, "{shown} of 140");
     }
 
@@ -422,7 +475,7 @@ mod tests {
         let material = Material { real: vec![material("a")], phantoms: Vec::new() };
         let config = config(StageName::Liver);
         let sampler = Sampler::new(&config, &material).unwrap();
-        let shares: Vec<f32> = (0..60).map(|index| sampler.sample(index).target.mean().unwrap()).collect();
+        let shares: Vec<f32> = (0..60).map(|index| sampler.sample(index).unwrap().target.mean().unwrap()).collect();
         let mean = shares.iter().sum::<f32>() / shares.len() as f32;
         assert!((0.2..0.9).contains(&mean), "{mean}");
         assert!(shares.iter().any(|&share| share < 0.4) && shares.iter().any(|&share| share > 0.6));
@@ -453,7 +506,7 @@ mod tests {
             let starts: BTreeSet<[i64; 3]> = (0..100)
                 .map(|seed| {
                     let aim = if seed % 2 == 0 { Aim::Lesion } else { Aim::Liver };
-                    sampler.start(&mut ChaCha8Rng::seed_from_u64(seed), case, liver, aim)
+                    sampler.start(&mut ChaCha8Rng::seed_from_u64(seed), case, liver, aim).unwrap()
                 })
                 .collect();
             let [_, j, i] = centred(&liver.region, config.patch);
@@ -470,8 +523,7 @@ mod tests {
 
     #[test]
     fn without_any_tumour_there_is_nothing_to_train_the_tumour_stage_on() {
-        let mut healthy = material("a");
-        healthy.labels.mapv_inplace(|label| label.min(1));
+        let mut healthy = material("a").changed(|_, labels| labels.mapv_inplace(|label| label.min(1)));
         healthy.liver.as_mut().unwrap().lesions.clear();
         let material = Material { real: vec![healthy], phantoms: Vec::new() };
         assert!(Sampler::new(&config(StageName::Tumour), &material).is_err());

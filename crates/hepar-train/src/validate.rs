@@ -15,7 +15,7 @@ use crate::config::TrainConfig;
 use crate::dataset::{Case, Source};
 use crate::error::{DataError, TrainError};
 use crate::observe::View;
-use crate::prepare::{IsCancelled, Material, Prepared, read_canonical};
+use crate::prepare::{IsCancelled, Material, Prepared, Storage, read_canonical};
 
 /// Slices that go through the localizer together.
 const SLICES: usize = 8;
@@ -60,7 +60,7 @@ impl HeldOut {
     ) -> Result<Option<Self>, DataError> {
         if config.stage == StageName::Localizer {
             let without_phantoms = TrainConfig { phantoms: 0, ..config.clone() };
-            let material = Material::prepare(cases, &without_phantoms, None, is_cancelled)?;
+            let material = Material::prepare(cases, &without_phantoms, None, &Storage::memory(), is_cancelled)?;
             return Ok(material.map(|material| Self::Slices(material.real)));
         }
         let mut scans = Vec::new();
@@ -107,9 +107,10 @@ impl HeldOut {
             Self::Slices(cases) => {
                 let stage = config.stage_table("", "");
                 for case in cases {
-                    let found = found_in_slices(case, &stage, network, watch)?;
-                    let truth = case.labels.mapv(|label| u8::from(config.is_target(label)));
-                    note(compared(&case.name, case.hu.view(), &truth, &found)?);
+                    let voxels = case.voxels.all()?;
+                    let found = found_in_slices(voxels.hu.view(), &stage, network, watch)?;
+                    let truth = voxels.labels.mapv(|label| u8::from(config.is_target(label)));
+                    note(compared(&case.name, voxels.hu.view(), &truth, &found)?);
                 }
             }
         }
@@ -148,19 +149,19 @@ fn segment(
 
 /// What the localizer finds in separate slices, 0 or 1.
 fn found_in_slices(
-    case: &Prepared,
+    slices: ArrayView3<'_, i16>,
     stage: &Stage,
     network: &mut dyn Network,
     watch: &dyn Watch,
 ) -> Result<Array3<u8>, TrainError> {
-    let mut all = Array3::zeros(case.hu.raw_dim());
-    let depth = case.hu.len_of(Axis(0));
+    let mut all = Array3::zeros(slices.raw_dim());
+    let depth = slices.len_of(Axis(0));
     for first in (0..depth).step_by(SLICES) {
         if watch.is_cancelled() {
             return Err(PipelineError::Cancelled.into());
         }
         let range = Slice::from(first..(first + SLICES).min(depth));
-        let hu = case.hu.slice_axis(Axis(0), range);
+        let hu = slices.slice_axis(Axis(0), range);
         // Slices become a batch: N × 1 × 1 × H × W.
         let input = hu.mapv(|hu| stage.window.apply(f32::from(hu))).insert_axis(Axis(1)).insert_axis(Axis(1));
         let output = network.forward(input.view())?;

@@ -1,9 +1,11 @@
 //! Where the voxels of a sample lie in the case that it is taken from.
 
-use ndarray::{Array3, ArrayView3};
+use hepar_volume::VoxelBox;
+use ndarray::Array3;
 use rand::Rng;
 
 use crate::config::Augmentation;
+use crate::prepare::Part;
 
 /// An affine map from the voxels of a sample to those of a case, both `[k, j, i]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +34,12 @@ impl Bend {
         let mut along = |axis: usize| (rng.random::<f64>() * 2.0 - 1.0) * mm / spacing[axis];
         let shape = [CONTROL_POINTS; 3];
         Self { displacements: Array3::from_shape_simple_fn(shape, || [along(0), along(1), along(2)]) }
+    }
+
+    /// The greatest displacement along each axis, in voxels of the case.
+    fn greatest(&self) -> [f64; 3] {
+        let greatest = |axis: usize| self.displacements.iter().fold(0.0, |most: f64, by| most.max(by[axis].abs()));
+        std::array::from_fn(greatest)
     }
 
     /// The displacements along a row `[d, h]` of a sample of `patch` voxels, at the control points of its columns.
@@ -88,6 +96,26 @@ impl Placement {
         Self { centre, matrix, bend }
     }
 
+    /// All voxels of a case of `shape` that a sample of `patch` voxels can have anything from, and a few more.
+    pub fn reach(&self, patch: [usize; 3], shape: [usize; 3]) -> VoxelBox {
+        let corners = (0..8).map(|corner| {
+            let index = std::array::from_fn(|axis| if corner >> axis & 1 == 0 { 0 } else { patch[axis] - 1 });
+            self.point(index, patch)
+        });
+        let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+        for corner in corners {
+            low = std::array::from_fn(|axis| low[axis].min(corner[axis]));
+            high = std::array::from_fn(|axis| high[axis].max(corner[axis]));
+        }
+        let bent = self.bend.as_ref().map_or([0.0; 3], Bend::greatest);
+        // Neighbours of a point lie less than one voxel away, and the casts saturate.
+        let start = std::array::from_fn(|axis| ((low[axis] - bent[axis] - 1.0) as usize).min(shape[axis] - 1));
+        let end = std::array::from_fn(|axis| {
+            ((high[axis] + bent[axis] + 2.0).ceil() as usize).clamp(start[axis] + 1, shape[axis])
+        });
+        VoxelBox::new(start, end).unwrap_or_else(|| unreachable!("each axis has a voxel"))
+    }
+
     /// Point of the case under voxel `index` of a sample of `patch` voxels.
     fn point(&self, index: [usize; 3], patch: [usize; 3]) -> [f64; 3] {
         let offset: [f64; 3] = std::array::from_fn(|axis| index[axis] as f64 - (patch[axis] - 1) as f64 / 2.0);
@@ -99,22 +127,14 @@ impl Placement {
 
 /// Takes `patch` voxels, `[d, h, w]`, from a case: Hounsfield units linearly, labels from the nearest voxel.
 ///
-/// `hu` and `labels` are `[k, j, i]` and of the same shape; a voxel is outside when it lies beyond the outer faces of
-/// theirs, and then has `beyond` Hounsfield units.
-pub(crate) fn extract(
-    hu: ArrayView3<'_, i16>,
-    labels: ArrayView3<'_, u8>,
-    placement: &Placement,
-    patch: [usize; 3],
-    beyond: f32,
-) -> Extract {
+/// `part` holds what the placement can reach; a voxel is outside when it lies beyond the outer faces of the case, and then
+/// has `beyond` Hounsfield units.
+pub(crate) fn extract(part: &Part<'_>, placement: &Placement, patch: [usize; 3], beyond: f32) -> Extract {
     let mut sample = Extract {
         hu: Array3::from_elem(patch, beyond),
         labels: Array3::zeros(patch),
         inside: Array3::from_elem(patch, false),
     };
-    let (depth, height, width) = hu.dim();
-    let shape = [depth, height, width];
     let voxels = sample.hu.indexed_iter_mut().zip(&mut sample.labels).zip(&mut sample.inside);
     let (mut row, mut bend) = ([0.0; 3], None);
     for ((((d, h, w), value), label), inside) in voxels {
@@ -128,9 +148,9 @@ pub(crate) fn extract(
             let moved = blend(bend[lower], bend[upper], weight);
             std::array::from_fn(|axis| straight[axis] + moved[axis])
         });
-        let [Some(k), Some(j), Some(i)] = [0, 1, 2].map(|axis| Tap::new(at[axis], shape[axis])) else { continue };
-        *value = linear(hu, k, j, i);
-        *label = labels[[k.nearest(), j.nearest(), i.nearest()]];
+        let [Some(k), Some(j), Some(i)] = [0, 1, 2].map(|axis| Tap::new(at[axis], part.shape[axis])) else { continue };
+        *value = linear(part, k, j, i);
+        *label = part.label_at([k.nearest(), j.nearest(), i.nearest()]);
         *inside = true;
     }
     sample
@@ -161,8 +181,8 @@ impl Tap {
     }
 }
 
-fn linear(hu: ArrayView3<'_, i16>, k: Tap, j: Tap, i: Tap) -> f32 {
-    let along_i = |k: usize, j: usize| mix(f32::from(hu[[k, j, i.lower]]), f32::from(hu[[k, j, i.upper]]), i.weight);
+fn linear(part: &Part<'_>, k: Tap, j: Tap, i: Tap) -> f32 {
+    let along_i = |k: usize, j: usize| mix(part.hu_at([k, j, i.lower]), part.hu_at([k, j, i.upper]), i.weight);
     let along_j = |k: usize| mix(along_i(k, j.lower), along_i(k, j.upper), j.weight);
     if k.weight == 0.0 { along_j(k.lower) } else { mix(along_j(k.lower), along_j(k.upper), k.weight) }
 }
@@ -219,7 +239,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         // From voxel (-1, 2, 3) on: the first slice of the sample lies outside.
         let placement = Placement::draw(&mut rng, &Augmentation::NONE, [0.5, 3.5, 5.0], [2.5, 0.7, 0.9]);
-        let sample = extract(hu.view(), labels.view(), &placement, [4, 4, 5], 0.0);
+        let sample = extract(&Part::whole(hu.view(), labels.view()), &placement, [4, 4, 5], 0.0);
         for ((d, h, w), &value) in sample.hu.indexed_iter() {
             assert_eq!(sample.inside[[d, h, w]], d > 0);
             let expected = if d > 0 { hu[[d - 1, h + 2, w + 3]] } else { 0 };
@@ -237,7 +257,7 @@ mod tests {
         for seed in 0..10 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let placement = Placement::draw(&mut rng, &bent, centre, [2.0, 1.0, 1.0]);
-            let sample = extract(hu.view(), labels.view(), &placement, [20, 40, 40], 0.0);
+            let sample = extract(&Part::whole(hu.view(), labels.view()), &placement, [20, 40, 40], 0.0);
             for ((d, h, w), &label) in sample.labels.indexed_iter() {
                 let distance = |index: usize, len: f64, mm: f64| ((index as f64 - (len - 1.0) / 2.0) * mm).powi(2);
                 let radius = (distance(d, 20.0, 2.0) + distance(h, 40.0, 1.0) + distance(w, 40.0, 1.0)).sqrt();
@@ -258,7 +278,7 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let centre = [9.5 + rng.random::<f64>(), 19.5, 18.0];
             let placement = Placement::draw(&mut rng, &STRONG, centre, [2.0, 1.0, 1.0]);
-            let sample = extract(hu.view(), labels.view(), &placement, [16, 32, 32], 0.0);
+            let sample = extract(&Part::whole(hu.view(), labels.view()), &placement, [16, 32, 32], 0.0);
             let (mut wrong, mut inside) = (0, 0);
             for (&value, &label) in sample.hu.iter().zip(&sample.labels) {
                 inside += usize::from(label == 1);
@@ -277,7 +297,7 @@ mod tests {
         for seed in 0..10 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let placement = Placement::draw(&mut rng, &turn, [9.5, 19.5, 19.5], [2.0, 1.0, 1.0]);
-            let sample = extract(hu.view(), labels.view(), &placement, [20, 40, 40], 0.0);
+            let sample = extract(&Part::whole(hu.view(), labels.view()), &placement, [20, 40, 40], 0.0);
             let overlap = sample.labels.iter().zip(&labels).filter(|(t, l)| **t == 1 && **l == 1).count() as f64;
             assert!(overlap > 0.9 * voxels, "seed {seed}: {overlap} of {voxels}");
         }

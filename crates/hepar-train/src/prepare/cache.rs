@@ -12,7 +12,7 @@ use hepar_volume::VoxelBox;
 use ndarray::{Array1, Array3, Ix1, Ix3, OwnedRepr};
 use ndarray_npy::{NpzReader, NpzWriter, ReadNpzError, WriteNpzError};
 
-use super::{LiverFacts, Prepared};
+use super::{LiverFacts, Prepared, Voxels};
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source};
 
@@ -86,10 +86,11 @@ fn stamp(path: &Path) -> Option<String> {
 
 fn write(path: &Path, prepared: &Prepared) -> io::Result<()> {
     let failed = |error: WriteNpzError| io::Error::other(error);
+    let voxels = prepared.voxels.all().map_err(io::Error::other)?;
     write_atomically(path, |file| {
         let mut npz = NpzWriter::new_compressed(file);
-        npz.add_array("hu", &prepared.hu).map_err(failed)?;
-        npz.add_array("labels", &prepared.labels).map_err(failed)?;
+        npz.add_array("hu", &voxels.hu).map_err(failed)?;
+        npz.add_array("labels", &voxels.labels).map_err(failed)?;
         npz.add_array("spacing", &Array1::from(prepared.spacing.to_vec())).map_err(failed)?;
         if let Some(LiverFacts { region, .. }) = &prepared.liver {
             let corners = [region.start(), region.end()].concat();
@@ -122,7 +123,7 @@ fn read(path: &Path, name: &str, patient: &PatientId, config: &TrainConfig) -> O
         }
     };
     let (name, patient, origin) = (name.to_owned(), patient.clone(), "scans".to_owned());
-    Some(Prepared { name, patient, origin, hu, labels, spacing, liver })
+    Some(Prepared { name, patient, origin, voxels: Voxels::new(hu, labels), spacing, liver })
 }
 
 /// Hounsfield units, labels and spacing.
@@ -139,7 +140,7 @@ fn arrays(npz: &mut NpzReader<File>) -> Result<Arrays, ReadNpzError> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::case_with_liver;
-    use super::super::{Material, volume_case};
+    use super::super::{Material, Storage, volume_case};
     use super::*;
     use crate::error::DataError;
 
@@ -157,7 +158,9 @@ mod tests {
             let second = cache.get_or_make(&files, of, &config, never).unwrap();
             assert!(fresh.is_some() && first == fresh && second == fresh, "{stage}");
             let whole =
-                Material::prepare(std::slice::from_ref(&case), &config, Some(&cache), &|| false).unwrap().unwrap();
+                Material::prepare(std::slice::from_ref(&case), &config, Some(&cache), &Storage::memory(), &|| false)
+                    .unwrap()
+                    .unwrap();
             assert_eq!(whole.real, [fresh.clone().unwrap()]);
             let file = cache.file(&files, &config);
             std::fs::write(&file, &std::fs::read(&file).unwrap()[..100]).unwrap();
@@ -187,10 +190,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path()).unwrap();
         let smoke = TrainConfig { phantoms: 1, ..TrainConfig::smoke(StageName::Tumour) };
-        let material = || Material::prepare(&[], &smoke, Some(&cache), &|| false).unwrap().unwrap();
+        let prepare = |cache| Material::prepare(&[], &smoke, cache, &Storage::memory(), &|| false).unwrap().unwrap();
+        let material = || prepare(Some(&cache));
         let first = material();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(material(), first);
-        assert_eq!(Material::prepare(&[], &smoke, None, &|| false).unwrap().unwrap(), first);
+        assert_eq!(prepare(None), first);
     }
 }

@@ -4,6 +4,7 @@ mod cache;
 mod phantoms;
 mod planar;
 mod spatial;
+mod voxels;
 
 use std::path::Path;
 
@@ -15,6 +16,8 @@ use rayon::prelude::*;
 pub use cache::Cache;
 pub(crate) use planar::planes_of;
 pub(crate) use spatial::{parts, prepare_spatial};
+pub(crate) use voxels::Part;
+pub use voxels::{Storage, Voxels};
 
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source};
@@ -30,10 +33,9 @@ pub struct Prepared {
     pub patient: PatientId,
     /// Where the case comes from: cases of one origin are drawn by patient, origins are drawn evenly.
     pub origin: String,
-    /// Hounsfield units, `[k, j, i]` in canonical orientation; for the localizer a stack of separate slices.
-    pub hu: Array3<i16>,
-    /// 0 background, 1 liver, 2 tumour, on the same grid.
-    pub labels: Array3<u8>,
+    /// Hounsfield units, and 0 background, 1 liver, 2 tumour, in canonical orientation; for the localizer a stack of
+    /// separate slices.
+    pub voxels: Voxels,
     /// Distance of voxel centres in millimetres, `[k, j, i]`; ones for the localizer, whose slices have lost theirs.
     pub spacing: [f64; 3],
     /// What is known of the liver; `None` for the localizer.
@@ -72,9 +74,18 @@ pub struct Material {
 impl Prepared {
     /// Index `[k, j, i]` of a position in C order.
     pub(crate) fn index(&self, position: u32) -> [usize; 3] {
-        let (_, height, width) = self.hu.dim();
+        let [_, height, width] = self.voxels.shape();
         let position = position as usize;
         [position / (height * width), position / width % height, position % width]
+    }
+
+    /// The case after a change of its Hounsfield units and labels, with the facts that it had before.
+    #[cfg(test)]
+    pub(crate) fn changed(&self, change: impl FnOnce(&mut Array3<i16>, &mut Array3<u8>)) -> Self {
+        let all = self.voxels.all().unwrap();
+        let (mut hu, mut labels) = (all.hu.into_owned(), all.labels.into_owned());
+        change(&mut hu, &mut labels);
+        Self { voxels: Voxels::new(hu, labels), ..self.clone() }
     }
 
     /// Bytes that the case takes in memory.
@@ -83,22 +94,24 @@ impl Prepared {
             liver.surface.len()
                 + [&liver.lesions, &liver.false_lesions].into_iter().flatten().map(Vec::len).sum::<usize>()
         });
-        3 * self.hu.len() + 4 * lists
+        self.voxels.bytes() + 4 * lists
     }
 }
 
 impl Material {
     /// Reads and prepares `cases`, and draws the phantoms that the configuration asks for.
     ///
-    /// What was prepared before is taken from the `cache`, if there is one. `None` when `is_cancelled` says so,
+    /// What was prepared before is taken from the `cache`, if there is one; where the voxels are kept, the `storage`
+    /// decides. `None` when `is_cancelled` says so,
     /// which is asked before each case and each phantom.
     ///
     /// # Errors
-    /// When a case cannot be read, has no liver, or its labels do not fit.
+    /// When a case cannot be read, has no liver, its labels do not fit, or there is no room for it.
     pub fn prepare(
         cases: &[Case],
         config: &TrainConfig,
         cache: Option<&Cache>,
+        storage: &Storage,
         is_cancelled: &IsCancelled<'_>,
     ) -> Result<Option<Self>, DataError> {
         let prepared = |case: &Case| match cache.zip(cache::files_of(case)) {
@@ -108,14 +121,18 @@ impl Material {
             }
             None => volume_case(case, config),
         };
-        let volume = |case: &Case| if is_cancelled() { Ok(None) } else { prepared(case).map(Some) };
+        let kept = |case: Option<Prepared>| case.map(|case| storage.keep(case)).transpose();
+        let volume = |case: &Case| if is_cancelled() { Ok(None) } else { kept(prepared(case)?).map(Some) };
         let volumes: Option<Vec<Option<Prepared>>> = cases.par_iter().map(volume).collect::<Result<_, DataError>>()?;
         let Some(volumes) = volumes else { return Ok(None) };
         let mut real: Vec<Prepared> = volumes.into_iter().flatten().collect();
         if config.stage == StageName::Localizer {
-            real.extend(planar::slice_cases(cases, config)?);
+            for case in planar::slice_cases(cases, config)? {
+                real.push(storage.keep(case)?);
+            }
         }
-        Ok(phantoms::prepare_phantoms(config, cache, is_cancelled).map(|phantoms| Self { real, phantoms }))
+        let phantoms = phantoms::prepare_phantoms(config, cache, storage, is_cancelled)?;
+        Ok(phantoms.map(|phantoms| Self { real, phantoms }))
     }
 
     /// Bytes that the voxels take in memory.
@@ -186,7 +203,7 @@ pub(super) mod tests {
     fn prepare(shape: [usize; 3], label: u8) -> Result<Option<Material>, DataError> {
         let folder = tempfile::tempdir().unwrap();
         let config = TrainConfig { phantoms: 0, phantom_share: 0.0, ..TrainConfig::preset(StageName::Liver) };
-        Material::prepare(&[case(folder.path(), shape, label)], &config, None, &|| false)
+        Material::prepare(&[case(folder.path(), shape, label)], &config, None, &Storage::memory(), &|| false)
     }
 
     #[test]
@@ -205,7 +222,8 @@ pub(super) mod tests {
         let source = Source::Volume { image: "missing.nii".into(), labels: "missing.nii".into() };
         let missing = Case { name: "a".into(), patient: PatientId::of("a"), source };
         let config = TrainConfig::preset(StageName::Liver);
-        assert_eq!(Material::prepare(&[missing], &config, None, &|| true).unwrap(), None);
-        assert_eq!(Material::prepare(&[], &config, None, &|| true).unwrap(), None, "phantoms are cancelled, too");
+        let cancelled = |cases: &[Case]| Material::prepare(cases, &config, None, &Storage::memory(), &|| true).unwrap();
+        assert_eq!(cancelled(&[missing]), None);
+        assert_eq!(cancelled(&[]), None, "phantoms are cancelled, too");
     }
 }

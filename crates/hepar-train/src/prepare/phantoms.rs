@@ -6,9 +6,10 @@ use hepar_phantom::{BodyPart, PhantomSpec};
 use hepar_volume::Reorientation;
 use rayon::prelude::*;
 
-use super::{Cache, IsCancelled, Prepared, planes_of, prepare_spatial};
+use super::{Cache, IsCancelled, Prepared, Storage, planes_of, prepare_spatial};
 use crate::config::TrainConfig;
 use crate::dataset::PatientId;
+use crate::error::DataError;
 use hepar_model::stage::StageName;
 
 /// Seed of the first phantom that is trained on.
@@ -23,24 +24,29 @@ const FIRST_SEED: u64 = 1_000_000;
 /// all after a while, rather than looking for ever.
 ///
 /// `None` when `is_cancelled` says so, which is asked before each.
+///
+/// # Errors
+/// When the storage has no room for one.
 pub(super) fn prepare_phantoms(
     config: &TrainConfig,
     cache: Option<&Cache>,
+    storage: &Storage,
     is_cancelled: &IsCancelled<'_>,
-) -> Option<Vec<Prepared>> {
+) -> Result<Option<Vec<Prepared>>, DataError> {
     let planar = config.stage == StageName::Localizer;
     let seeds: Vec<u64> = (FIRST_SEED..)
         .take(config.phantoms * 4)
         .filter(|&seed| planar || PhantomSpec::random(seed).body_part == BodyPart::Abdomen)
         .take(config.phantoms)
         .collect();
-    let one = |seed| if is_cancelled() { None } else { Some(kept(seed, config, cache)) };
-    let phantoms: Option<Vec<Option<Prepared>>> = seeds.into_par_iter().map(one).collect();
-    Some(phantoms?.into_iter().flatten().collect())
+    let drawn = |seed| cached(seed, config, cache).map(|phantom| storage.keep(phantom)).transpose();
+    let one = |seed| if is_cancelled() { Ok(None) } else { drawn(seed).map(Some) };
+    let phantoms: Option<Vec<Option<Prepared>>> = seeds.into_par_iter().map(one).collect::<Result<_, DataError>>()?;
+    Ok(phantoms.map(|phantoms| phantoms.into_iter().flatten().collect()))
 }
 
 /// The phantom of a seed, from the cache if there is one.
-fn kept(seed: u64, config: &TrainConfig, cache: Option<&Cache>) -> Option<Prepared> {
+fn cached(seed: u64, config: &TrainConfig, cache: Option<&Cache>) -> Option<Prepared> {
     let name = format!("phantom/{seed}");
     let patient = PatientId::of(&name);
     let make = || prepare(seed, (&name, &patient), config);

@@ -7,7 +7,7 @@ use hepar_model::stage::Grid;
 use hepar_volume::{Volume, resize_mean};
 use ndarray::{Array3, ArrayView3, Axis};
 
-use super::{Prepared, rounded};
+use super::{Prepared, Voxels, rounded};
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source, calibrations, read_slices};
 use crate::error::DataError;
@@ -85,7 +85,7 @@ fn stack(
     };
     let labels = resize_nearest(labels.view(), size);
     let (name, patient, origin) = (name.to_owned(), patient.clone(), origin.to_owned());
-    Prepared { name, patient, origin, hu, labels, spacing: [1.0; 3], liver: None }
+    Prepared { name, patient, origin, voxels: Voxels::new(hu, labels), spacing: [1.0; 3], liver: None }
 }
 
 /// Slices resized to `size` pixels over the same extent, each the value of the nearest pixel.
@@ -111,6 +111,7 @@ mod tests {
         let labels = scan.map(|&hu| u8::from(hu == 100));
         let config = TrainConfig::preset(StageName::Localizer);
         let planes = planes_of("a", &PatientId::of("a"), &scan, &labels, &config);
+        let planes = planes.voxels.all().unwrap();
         assert_eq!(planes.hu.dim(), (6, 256, 256));
         assert_eq!(planes.hu[[1, 0, 0]], 7);
         assert!(planes.hu.iter().zip(&planes.labels).all(|(&hu, &label)| (hu == 100) == (label == 1)));

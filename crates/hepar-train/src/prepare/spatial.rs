@@ -4,7 +4,7 @@ use hepar_pipeline::{Median, grown};
 use hepar_volume::{Connectivity, Margin, Reach, Volume, VoxelBox, components, resample_nearest, resize_mean};
 use ndarray::ArrayView3;
 
-use super::{LiverFacts, Prepared, rounded};
+use super::{LiverFacts, Prepared, Voxels, rounded};
 use crate::config::TrainConfig;
 use crate::dataset::PatientId;
 
@@ -40,7 +40,8 @@ pub(crate) fn prepare_spatial(
     let spacing = grid.spacing();
     let facts = LiverFacts { region: grown_on(&facts.bounds, &region, &kept, &liver, shape), ..facts };
     let (name, patient) = (name.to_owned(), patient.clone());
-    Some(Prepared { name, patient, origin: "scans".into(), hu, labels, spacing, liver: Some(facts) })
+    let voxels = Voxels::new(hu, labels);
+    Some(Prepared { name, patient, origin: "scans".into(), voxels, spacing, liver: Some(facts) })
 }
 
 /// What the stage looks at, in voxels of the prepared grid of `shape` that lies over `kept` of the scan.
@@ -139,7 +140,7 @@ mod tests {
     fn on_the_native_grid_voxels_stay_and_lesions_are_26_connected() {
         let case = prepared(Grid::Native);
         let facts = case.liver.clone().unwrap();
-        assert_eq!(case.hu.dim(), (40, 60, 60));
+        assert_eq!(case.voxels.shape(), [40, 60, 60]);
         assert_eq!(facts.bounds, VoxelBox::new([10, 15, 15], [30, 45, 45]).unwrap());
         assert_eq!(facts.region, VoxelBox::new([8, 10, 10], [32, 50, 50]).unwrap());
         assert_eq!(facts.lesions.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
@@ -150,16 +151,16 @@ mod tests {
     #[test]
     fn a_slice_size_is_that_of_the_stages_box_not_of_what_is_kept() {
         let case = prepared(Grid::ResizedInPlane { size: [80, 80] });
-        assert_eq!(case.hu.dim(), (40, 120, 120));
+        assert_eq!(case.voxels.shape(), [40, 120, 120]);
         assert_eq!(case.liver.unwrap().region.shape(), [24, 80, 80]);
     }
 
     #[test]
     fn image_and_labels_stay_together_on_another_spacing() {
         let case = prepared(Grid::Spacing { mm: [4.0, 2.0, 2.0] });
-        assert_eq!(case.hu.dim(), (20, 30, 30));
+        assert_eq!(case.voxels.shape(), [20, 30, 30]);
         assert_eq!(case.liver.clone().unwrap().bounds, VoxelBox::new([5, 7, 7], [15, 22, 22]).unwrap());
-        let first_row: Vec<i16> = case.hu.iter().copied().take(4).collect();
+        let first_row: Vec<i16> = case.voxels.all().unwrap().hu.iter().copied().take(4).collect();
         assert_eq!(first_row, [1, 3, 5, 7], "the mean of two voxels, halves rounded up");
     }
 

@@ -1,3 +1,5 @@
+mod folds;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,6 +14,7 @@ use hepar_model::stage::StageName;
 use hepar_nets::device::Place;
 use hepar_train::{Cache, Control, Observer, Split, Summary, TrainConfig, TrainError, discover, train};
 
+use self::folds::{Held, Model, check_folds, fold_folder, held};
 use super::engine::DeviceArguments;
 use super::{Failure, interrupt, print};
 
@@ -69,6 +72,9 @@ pub struct Arguments {
     /// Folder in which prepared scans are kept, so that the next training begins at once
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// GiB of prepared scans that stay in memory; what is beyond lies in a temporary file in the folder of the run
+    #[arg(long, value_name = "GIB", value_parser = positive, default_value_t = 4.0)]
+    memory: f64,
     #[command(flatten)]
     device: DeviceArguments,
     /// Show no progress and no summary
@@ -110,22 +116,6 @@ impl Trained {
             Self::All => &StageName::ALL,
         }
     }
-}
-
-/// Which of the folds of patients is held out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Held {
-    /// This one.
-    Out(usize),
-    /// Each in its turn.
-    InTurn,
-}
-
-/// Networks of one model, or one of them.
-struct Model {
-    /// Folder of its runs.
-    root: PathBuf,
-    configs: Vec<TrainConfig>,
 }
 
 impl Arguments {
@@ -206,7 +196,9 @@ impl Arguments {
         };
         let observer = Some(Arc::new(PageWriter { run: run.to_owned(), config: config.clone() }) as Arc<dyn Observer>);
         let (cancel, progress) = (interrupt.flag(), !self.quiet);
-        let control = Control { cancel, minutes, progress, place, cache, engine, observer };
+        // The cast saturates.
+        let memory = Some((self.memory * f64::from(1 << 30)) as u64);
+        let control = Control { cancel, minutes, progress, place, cache, memory, engine, observer };
         let trained = train(config, &self.data, run, &control);
         if let Err(TrainError::Diverged { .. } | TrainError::DivergedWeights { .. }) = trained {
             // What led to it is in the curves; that there is no page would not be the reason.
@@ -306,39 +298,6 @@ fn said(summary: &Summary, config: &TrainConfig, run: &Path) -> String {
 /// The exit code of a run that has not come to its end.
 fn code(interrupt: &Interrupt) -> u8 {
     if interrupt.is_set() { exit::INTERRUPTED } else { exit::DONE }
-}
-
-/// Checks that the networks of all folds are trained alike, each from the beginning.
-fn check_folds(models: &[Model]) -> Result<(), Failure> {
-    let but_the_fold = |config: &TrainConfig| TrainConfig { fold: None, ..config.clone() };
-    for Model { root, configs } in models {
-        for (config, first) in configs.iter().zip(&models[0].configs) {
-            if config.start.is_some() {
-                let why = "the weights have seen the patients of other folds; train the folds one by one";
-                return Err(Failure::usage(format_args!("begin every fold from the same start: {why}")));
-            }
-            if but_the_fold(config) != but_the_fold(first) || config.folds != configs[0].folds {
-                let (one, other) = (models[0].root.display(), root.display());
-                return Err(Failure::usage(format_args!(
-                    "train the folds alike: {one} and {other} differ in more than the fold; give the options that they were \
-                     begun with"
-                )));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Folder of a fold's runs among those of all.
-fn fold_folder(fold: usize) -> String {
-    format!("fold-{fold}")
-}
-
-fn held(text: &str) -> Result<Held, String> {
-    match text {
-        "all" => Ok(Held::InTurn),
-        number => number.parse().map(Held::Out).map_err(|_| "the number of a fold, from 0, or all".to_owned()),
-    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {
