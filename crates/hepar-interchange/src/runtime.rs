@@ -4,6 +4,7 @@
 //! engine is opened.
 
 use std::error::Error;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -49,7 +50,7 @@ pub enum RuntimeError {
     },
     /// It was built for the processor alone.
     #[error(
-        "run ONNX Runtime on a GPU: the library that was loaded was built without CUDA, MIGraphX, DirectML and CoreML; set \
+        "run ONNX Runtime on a GPU: the library that was loaded was built without CUDA, MIGraphX and DirectML; set \
          {LIBRARY_VARIABLE} to one that has the provider of your card, or leave out --device gpu"
     )]
     NoProvider,
@@ -67,8 +68,8 @@ impl OnnxRuntime {
         Ok(Self { environment: environment()?, threads, gpu: None })
     }
 
-    /// As [`OnnxRuntime::open`], on a graphics processor: through the first of CUDA, MIGraphX, DirectML and CoreML that the
-    /// library was built with. What that provider cannot do runs on the processor.
+    /// As [`OnnxRuntime::open`], on a graphics processor: through the first of CUDA, MIGraphX and DirectML that the library
+    /// was built with, in 32 bits. What that provider cannot do runs on the processor. Needs version 1.18.
     ///
     /// # Errors
     /// When there is no library, it is too old, or it was built with none of these.
@@ -98,21 +99,29 @@ fn environment() -> Result<Environment, RuntimeError> {
     builder.with_telemetry(false).build().map_err(|error| failed(error.to_string()))
 }
 
-/// The first provider for graphics processors that the library was built with. A session that it cannot serve, because
-/// there is no card, is an error and not left to the processor.
+/// The first provider for graphics processors that the library was built with. That it cannot be set up, because there is
+/// no card, is an error.
 fn gpu_provider() -> Option<ExecutionProviderDispatch> {
-    fn built_with<P: ExecutionProvider>(_: &P) -> bool {
-        P::is_available().unwrap_or(false)
+    fn built_with<P: ExecutionProvider>(provider: impl FnOnce() -> P) -> Option<ExecutionProviderDispatch>
+    where
+        ExecutionProviderDispatch: From<P>,
+    {
+        P::is_available().unwrap_or(false).then(|| provider().into())
     }
-    let (cuda, migraphx) = (ep::CUDA::default(), ep::MIGraphX::default());
-    let (directml, coreml) = (ep::DirectML::default(), ep::CoreML::default());
-    let candidates = [
-        built_with(&cuda).then(|| cuda.build()),
-        built_with(&migraphx).then(|| migraphx.build()),
-        built_with(&directml).then(|| directml.build()),
-        built_with(&coreml).then(|| coreml.build()),
-    ];
-    candidates.into_iter().flatten().next().map(ExecutionProviderDispatch::error_on_failure)
+    // By default convolutions are computed with 10 bits after the point.
+    let provider = built_with(|| ep::CUDA::default().with_tf32(false))
+        .or_else(|| built_with(ep::MIGraphX::default))
+        .or_else(|| built_with(ep::DirectML::default));
+    provider.map(ExecutionProviderDispatch::error_on_failure)
+}
+
+impl fmt::Debug for OnnxRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnnxRuntime")
+            .field("name", &self.name())
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine for OnnxRuntime {

@@ -423,7 +423,7 @@ pub(crate) mod tests {
         let told = |findings: &Findings| Told::of(&result_json("a", findings, &geometry()));
         assert_eq!(told(&findings), Told { confidences: vec![Some(0.917), None], masses_beside: None });
         let beside = Caution::MassesBeside { masses: 2, ml: 5.25 };
-        findings.cautions.push(beside.clone());
+        findings.cautions.push(beside);
         assert_eq!(told(&findings).masses_beside, Some(beside));
         assert_eq!(Told::of("{\"schema\": 1, \"lesions\": [{\"id\": 1}]}").confidences, [None]);
         assert_eq!((Told::of("{}"), Told::of("<html>")), (Told::default(), Told::default()));

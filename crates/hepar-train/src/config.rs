@@ -47,7 +47,7 @@ pub struct TrainConfig {
     /// and the labels do not, 0..=1; it is asked about all patients that are trained on before the first step.
     #[serde(default)]
     pub hard_negatives: f64,
-    /// Which lesion of a case the tumour stage's samples lie around.
+    /// Which lesion of a case, true or false, the tumour stage's samples lie around.
     #[serde(default)]
     pub lesion_draw: LesionDraw,
     /// Safetensors file with weights of the same network to start from, relative to the working directory; none: random
@@ -170,7 +170,7 @@ impl Loss {
     }
 }
 
-/// Which lesion of a case the tumour stage's samples lie around.
+/// Which lesion of a case, true or false, the tumour stage's samples lie around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LesionDraw {

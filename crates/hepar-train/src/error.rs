@@ -119,6 +119,14 @@ pub enum DataError {
         /// What the system says.
         source: io::Error,
     },
+    /// Prepared cases cannot be read back.
+    #[error("read prepared scans back from their file in {}: {source}", folder.display())]
+    Stored {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Nothing is left to train on.
     #[error("no case is left to train the {0} stage on: {1}")]
     NothingToTrainOn(&'static str, &'static str),

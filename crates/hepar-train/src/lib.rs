@@ -3,7 +3,7 @@
 //! - [`config`]: everything that decides a run, with presets;
 //! - [`dataset`]: which cases there are and whom they show; [`split`]: who is trained on and who is held out;
 //! - [`check()`]: what in a data set could mislead a training;
-//! - [`prepare`]: cases in memory on the grid of their stage; [`sample`]: which part of which case a sample shows;
+//! - [`prepare`]: cases on the grid of their stage; [`sample`]: which part of which case a sample shows;
 //! - [`run`]: the loop, resumable at any step; [`validate`]: Dice on the held-out patients;
 //! - [`Packing`]: a compact copy of a data set;
 //! - [`export`]: from a run's folder to a stage of a model.
@@ -37,12 +37,12 @@ mod unit_grid;
 pub mod validate;
 
 pub use check::{CaseReport, Finding, LabelFacts, ScanFacts, check};
-pub use config::{Augmentation, ConfigError, Loss, Schedule, TrainConfig};
+pub use config::{Augmentation, ConfigError, LesionDraw, Loss, Schedule, TrainConfig};
 pub use dataset::{Case, PatientId, Source, discover, discover_all};
 pub use error::{DataError, TrainError};
 pub use export::{ExportedStage, export_stage};
 pub use observe::{Observer, View};
 pub use pack::{PackError, Packing};
 pub use prepare::Cache;
-pub use run::{Control, Summary, train};
+pub use run::{Control, MEMORY, Summary, train};
 pub use split::{LeftOut, Split, fold_of};

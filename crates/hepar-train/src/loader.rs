@@ -32,7 +32,7 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 pub(crate) struct Batches {
     /// One of each thread; they take turns.
-    threads: Vec<Receiver<Result<Batch, String>>>,
+    threads: Vec<Receiver<Result<Batch, TrainError>>>,
     /// Whose turn it is.
     next: usize,
 }
@@ -79,17 +79,17 @@ impl Batches {
     /// The batch of the next step.
     ///
     /// # Errors
-    /// [`TrainError::Loader`] when it could not be made, or there are no more steps.
+    /// Why it could not be made; [`TrainError::Loader`] when there are no more steps.
     pub fn next(&mut self) -> Result<Batch, TrainError> {
-        let batch = self.threads[self.next].recv().unwrap_or_else(|_| Err("no step is left".into()));
+        let batch = self.threads[self.next].recv();
         self.next = (self.next + 1) % self.threads.len();
-        batch.map_err(TrainError::Loader)
+        batch.unwrap_or_else(|_| Err(TrainError::Loader("no step is left".into())))
     }
 }
 
 /// Calls `make` for `steps` on `threads` threads that take turns, a few steps ahead of who takes the batches.
 ///
-/// A thread ends with its last step, when the batches are dropped, or when `make` panics; the panic arrives as an
+/// A thread ends with its last step, when the batches are dropped, or when `make` fails or panics, which arrives as an
 /// error in the place of its batch.
 pub(crate) fn prefetch<'scope>(
     scope: &'scope Scope<'scope, '_>,
@@ -98,14 +98,15 @@ pub(crate) fn prefetch<'scope>(
     make: impl Fn(u64) -> Result<Batch, DataError> + Clone + Send + 'scope,
 ) -> Batches {
     let thread = |first: usize| {
-        let (sender, receiver): (SyncSender<Result<Batch, String>>, _) = sync_channel(PREFETCHED);
+        let (sender, receiver): (SyncSender<Result<Batch, TrainError>>, _) = sync_channel(PREFETCHED);
         let (make, steps) = (make.clone(), steps.clone().skip(first).step_by(threads.get()));
         scope.spawn(move || {
             for step in steps {
                 // What `make` borrows is only read, so a panic leaves nothing half done that anyone would see.
-                let batch = catch_unwind(AssertUnwindSafe(|| make(step)));
-                let batch =
-                    batch.map_err(|panic| said(panic.as_ref())).and_then(|batch| batch.map_err(|e| e.to_string()));
+                let batch = match catch_unwind(AssertUnwindSafe(|| make(step))) {
+                    Ok(batch) => batch.map_err(TrainError::Data),
+                    Err(panic) => Err(TrainError::Loader(said(panic.as_ref()))),
+                };
                 let is_last = batch.is_err();
                 if sender.send(batch).is_err() || is_last {
                     break;
@@ -145,6 +146,16 @@ mod tests {
             let error = batches.next().unwrap_err().to_string();
             assert!(error.contains("step 7 cannot be made"), "{error}");
             assert!(batches.next().is_err());
+        });
+    }
+
+    #[test]
+    fn data_that_cannot_be_read_arrives_as_such() {
+        let make = |step: u64| if step == 6 { Err(DataError::NoCases(Vec::new())) } else { Ok(empty(step)) };
+        std::thread::scope(|scope| {
+            let mut batches = prefetch(scope, NonZeroUsize::MIN, 5..9, make);
+            assert!(batches.next().is_ok());
+            assert!(matches!(batches.next(), Err(TrainError::Data(DataError::NoCases(_)))));
         });
     }
 

@@ -9,7 +9,7 @@ use ndarray::Zip;
 
 use crate::config::TrainConfig;
 use crate::error::TrainError;
-use crate::prepare::{Prepared, parts};
+use crate::prepare::{Part, Prepared, parts};
 
 /// The false lesions that a tumour `network` finds in a case, as positions in C order: 26-connected components of what it
 /// finds in the true liver that have no voxel of a tumour. None in a case without a liver.
@@ -22,15 +22,14 @@ pub(crate) fn false_lesions(
     network: &mut dyn Network,
     watch: &dyn Watch,
 ) -> Result<Vec<Vec<u32>>, TrainError> {
-    let voxels = case.voxels.all()?;
-    let (hu, labels) = (voxels.hu.view(), voxels.labels.view());
+    let Part { hu, labels, .. } = case.voxels.all()?;
     let is_liver = labels.mapv(|label| label >= 1);
     let (Some(liver), Some(facts)) = (ObjectMask::new([0; 3], is_liver.view()), &case.liver) else {
         return Ok(Vec::new());
     };
     // Every prepared case has such a grid: none is passed over here.
     let Ok(grid) = Geometry::axis_aligned(case.voxels.shape(), case.spacing) else { return Ok(Vec::new()) };
-    let Ok(scan) = Volume::new(hu.to_owned(), grid) else { return Ok(Vec::new()) };
+    let Ok(scan) = Volume::new(hu.into_owned(), grid) else { return Ok(Vec::new()) };
     // The case lies on the stage's grid already.
     let stage = Stage { grid: Grid::Native, ..config.stage_table("", "") }.for_liver(facts.median_hu);
     let mut run = StageRun { name: StageName::Tumour, stage: &stage, network };

@@ -31,6 +31,9 @@ use crate::validate::{HeldOut, Score};
 /// Steps between two rows of the log.
 const LOG_EVERY: u64 = 10;
 
+/// Bytes of prepared scans that stay in memory where nobody asks for more or less.
+pub const MEMORY: u64 = 4 << 30;
+
 /// How a run is watched and stopped.
 #[derive(Clone, Default)]
 pub struct Control {
@@ -197,15 +200,16 @@ fn prepare(
         return Ok(None);
     };
     let held_out = match config.fold {
-        Some(_) => match HeldOut::read(&split.validation, config, &is_cancelled)? {
+        Some(_) => match HeldOut::read(&split.validation, config, storage, &is_cancelled)? {
             None => return Ok(None),
             held_out => held_out,
         },
         None => None,
     };
-    let (megabytes, seconds) = (material.bytes() / (1 << 20), start.elapsed().as_secs_f64());
-    let phantoms = material.phantoms.len();
-    progress.say(&format!("{stage}: {megabytes} MiB prepared in {seconds:.0} s, {phantoms} phantoms among them"));
+    let (memory, seconds) = (material.bytes() / (1 << 20), start.elapsed().as_secs_f64());
+    let (file, phantoms) = (material.bytes_in_file() / (1 << 20), material.phantoms.len());
+    let file = if file > 0 { format!(" in memory and {file} MiB in a file") } else { String::new() };
+    progress.say(&format!("{stage}: {memory} MiB{file} prepared in {seconds:.0} s, {phantoms} phantoms among them"));
     Ok(Some((material, held_out)))
 }
 

@@ -174,11 +174,14 @@ impl<'a> Sampler<'a> {
             Aim::FalseLesion => &liver.false_lesions[..],
             Aim::Liver => return liver_voxel(rng, case, liver),
         };
-        let lesion = match self.config.lesion_draw {
-            LesionDraw::Evenly => one_of(rng, lesions),
-            LesionDraw::BySize => one_by_size(rng, lesions),
+        let position = match self.config.lesion_draw {
+            LesionDraw::Evenly => {
+                let lesion: &Vec<u32> = one_of(rng, lesions);
+                *one_of(rng, lesion)
+            }
+            LesionDraw::BySize => one_of_all(rng, lesions),
         };
-        Ok(case.index(*one_of(rng, lesion)))
+        Ok(case.index(position))
     }
 
     /// What the next sample lies around.
@@ -244,18 +247,20 @@ fn one_of<'a, T>(rng: &mut ChaCha8Rng, entries: &'a [T]) -> &'a T {
     &entries[rng.random_range(0..entries.len())]
 }
 
-/// One lesion, each as often as it has voxels.
+/// One voxel of all lesions, evenly.
 ///
 /// # Panics
-/// When there is none, or none has a voxel.
-fn one_by_size<'a>(rng: &mut ChaCha8Rng, lesions: &'a [Vec<u32>]) -> &'a Vec<u32> {
-    let mut voxel = rng.random_range(0..lesions.iter().map(Vec::len).sum());
-    let is_it = |lesion: &&Vec<u32>| {
-        let holds = voxel < lesion.len();
-        voxel = voxel.saturating_sub(lesion.len());
-        holds
-    };
-    lesions.iter().find(is_it).unwrap_or(&lesions[lesions.len() - 1])
+/// When there is none.
+fn one_of_all(rng: &mut ChaCha8Rng, lesions: &[Vec<u32>]) -> u32 {
+    let count: usize = lesions.iter().map(Vec::len).sum();
+    let mut rest = rng.random_range(0..count);
+    for lesion in lesions {
+        match lesion.get(rest) {
+            Some(&voxel) => return voxel,
+            None => rest -= lesion.len(),
+        }
+    }
+    unreachable!("a number below the count of all voxels is that of one")
 }
 
 /// First voxel of a liver sample, `[k, j, i]`; may lie before the case's first.
@@ -437,11 +442,11 @@ mod tests {
     }
 
     #[test]
-    fn by_size_a_lesion_is_drawn_as_often_as_it_has_voxels() {
-        let lesions = [vec![0; 30], vec![1; 10]];
-        let drawn = |seed| one_by_size(&mut ChaCha8Rng::seed_from_u64(seed), &lesions)[0];
-        let second = (0..400).filter(|&seed| drawn(seed) == 1).count();
-        assert!((70..130).contains(&second), "{second} of 400");
+    fn by_size_every_voxel_of_a_lesion_is_drawn() {
+        let lesions = [vec![7], vec![1, 2], vec![9]];
+        let drawn: BTreeSet<u32> =
+            (0..100).map(|seed| one_of_all(&mut ChaCha8Rng::seed_from_u64(seed), &lesions)).collect();
+        assert!(drawn.into_iter().eq([1, 2, 7, 9]));
     }
 
     #[test]

@@ -56,11 +56,12 @@ impl HeldOut {
     pub fn read(
         cases: &[Case],
         config: &TrainConfig,
+        storage: &Storage,
         is_cancelled: &IsCancelled<'_>,
     ) -> Result<Option<Self>, DataError> {
         if config.stage == StageName::Localizer {
             let without_phantoms = TrainConfig { phantoms: 0, ..config.clone() };
-            let material = Material::prepare(cases, &without_phantoms, None, &Storage::memory(), is_cancelled)?;
+            let material = Material::prepare(cases, &without_phantoms, None, storage, is_cancelled)?;
             return Ok(material.map(|material| Self::Slices(material.real)));
         }
         let mut scans = Vec::new();

@@ -8,7 +8,7 @@ use hepar_model::stage::StageName;
 use hepar_nets::device::NoGpu;
 use hepar_phantom::SpecError;
 use hepar_pipeline::PipelineError;
-use hepar_train::{PackError, TrainError};
+use hepar_train::{DataError, PackError, TrainError};
 
 use crate::embedded::ModelError;
 use crate::evaluate::EvaluateError;
@@ -250,6 +250,7 @@ fn of_pipeline(error: &PipelineError) -> u8 {
 fn of_training(error: &TrainError) -> u8 {
     match error {
         TrainError::Config(_) | TrainError::Device(_) => exit::USAGE,
+        TrainError::Data(DataError::Storage { .. }) => exit::OUTPUT,
         TrainError::Data(_) | TrainError::OtherData(_) | TrainError::Weights(_) => exit::INPUT,
         TrainError::Folder { .. } | TrainError::OtherConfig { .. } | TrainError::Observer(_) => exit::OUTPUT,
         _ => exit::INTERNAL,

@@ -108,7 +108,7 @@ impl Placement {
             high = std::array::from_fn(|axis| high[axis].max(corner[axis]));
         }
         let bent = self.bend.as_ref().map_or([0.0; 3], Bend::greatest);
-        // Neighbours of a point lie less than one voxel away, and the casts saturate.
+        // Neighbours of a point lie at most one voxel away, the end is exclusive, and the casts saturate.
         let start = std::array::from_fn(|axis| ((low[axis] - bent[axis] - 1.0) as usize).min(shape[axis] - 1));
         let end = std::array::from_fn(|axis| {
             ((high[axis] + bent[axis] + 2.0).ceil() as usize).clamp(start[axis] + 1, shape[axis])

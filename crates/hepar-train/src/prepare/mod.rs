@@ -1,4 +1,4 @@
-//! Cases in memory, ready to be sampled from.
+//! Cases that are ready to be sampled from, in memory or in a file.
 
 mod cache;
 mod phantoms;
@@ -102,8 +102,7 @@ impl Material {
     /// Reads and prepares `cases`, and draws the phantoms that the configuration asks for.
     ///
     /// What was prepared before is taken from the `cache`, if there is one; where the voxels are kept, the `storage`
-    /// decides. `None` when `is_cancelled` says so,
-    /// which is asked before each case and each phantom.
+    /// decides. `None` when `is_cancelled` says so, which is asked before each case and each phantom.
     ///
     /// # Errors
     /// When a case cannot be read, has no liver, its labels do not fit, or there is no room for it.
@@ -127,17 +126,24 @@ impl Material {
         let Some(volumes) = volumes else { return Ok(None) };
         let mut real: Vec<Prepared> = volumes.into_iter().flatten().collect();
         if config.stage == StageName::Localizer {
-            for case in planar::slice_cases(cases, config)? {
-                real.push(storage.keep(case)?);
-            }
+            real.extend(planar::slice_cases(cases, config, storage)?);
         }
         let phantoms = phantoms::prepare_phantoms(config, cache, storage, is_cancelled)?;
         Ok(phantoms.map(|phantoms| Self { real, phantoms }))
     }
 
-    /// Bytes that the voxels take in memory.
+    /// Bytes that the cases take in memory.
     pub fn bytes(&self) -> usize {
-        self.real.iter().chain(&self.phantoms).map(Prepared::bytes).sum()
+        self.cases().map(Prepared::bytes).sum()
+    }
+
+    /// Bytes of voxels that lie in a file.
+    pub fn bytes_in_file(&self) -> u64 {
+        self.cases().map(|case| case.voxels.bytes_in_file()).sum()
+    }
+
+    fn cases(&self) -> impl Iterator<Item = &Prepared> {
+        self.real.iter().chain(&self.phantoms)
     }
 }
 

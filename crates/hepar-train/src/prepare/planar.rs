@@ -7,7 +7,7 @@ use hepar_model::stage::Grid;
 use hepar_volume::{Volume, resize_mean};
 use ndarray::{Array3, ArrayView3, Axis};
 
-use super::{Prepared, Voxels, rounded};
+use super::{Prepared, Storage, Voxels, rounded};
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source, calibrations, read_slices};
 use crate::error::DataError;
@@ -33,8 +33,9 @@ pub(crate) fn planes_of(
 /// The cases that are single slices in files.
 ///
 /// # Errors
-/// When a file cannot be read, its calibration is unknown, or its table names a slice that it does not have.
-pub(super) fn slice_cases(cases: &[Case], config: &TrainConfig) -> Result<Vec<Prepared>, DataError> {
+/// When a file cannot be read, its calibration is unknown, its table names a slice that it does not have, or there is no
+/// room for a case.
+pub(super) fn slice_cases(cases: &[Case], config: &TrainConfig, storage: &Storage) -> Result<Vec<Prepared>, DataError> {
     let mut files: BTreeMap<&PathBuf, Vec<(&Case, &[usize])>> = BTreeMap::new();
     for case in cases {
         if let Source::Slices { file, indices } = &case.source {
@@ -60,7 +61,7 @@ pub(super) fn slice_cases(cases: &[Case], config: &TrainConfig) -> Result<Vec<Pr
             let labels = masks.select(Axis(0), indices);
             // The name ends with the volume; what comes before names the file.
             let origin = case.name.rsplit_once('/').map_or(case.name.as_str(), |(file, _)| file);
-            prepared.push(stack(&case.name, &case.patient, origin, hu, labels, config));
+            prepared.push(storage.keep(stack(&case.name, &case.patient, origin, hu, labels, config))?);
         }
     }
     Ok(prepared)

@@ -60,6 +60,14 @@ impl Voxels {
         }
     }
 
+    /// Bytes that they take in a file; 0 when they lie in memory.
+    pub(super) fn bytes_in_file(&self) -> u64 {
+        match &self.0 {
+            Kept::Memory { .. } => 0,
+            Kept::File { shape, .. } => 3 * shape.iter().product::<usize>() as u64,
+        }
+    }
+
     /// The label of one of them.
     ///
     /// # Errors
@@ -92,7 +100,8 @@ impl Voxels {
             Kept::File { file, start: first, .. } => {
                 // Whole rows: what lies between two of them is not worth skipping.
                 let [slices, rows, columns] = [end[0] - start[0], end[1] - start[1], shape[2]];
-                let (mut hu, mut labels) = (Vec::new(), Vec::new());
+                let count = slices * rows * columns;
+                let (mut hu, mut labels) = (Vec::with_capacity(count), Vec::with_capacity(count));
                 let (mut two, mut one) = (vec![0; 2 * rows * columns], vec![0; rows * columns]);
                 for k in start[0]..end[0] {
                     let at = position([k, start[1], 0], shape);
@@ -173,7 +182,7 @@ fn labels_at(start: u64, shape: [usize; 3]) -> u64 {
 
 /// Where the voxels of cases are kept: so many bytes of memory, and for the rest a temporary file.
 ///
-/// The file has no name, and the system removes it when the last case is dropped. Where a case lies changes no sample.
+/// The system removes the file when the last case is dropped; on Unix it never has a name. Where a case lies changes no sample.
 #[derive(Debug)]
 pub struct Storage {
     folder: PathBuf,
@@ -210,25 +219,28 @@ impl Storage {
     /// # Errors
     /// When the file cannot be made or written.
     pub(crate) fn keep(&self, case: Prepared) -> Result<Prepared, DataError> {
-        let bytes = case.bytes() as u64;
-        let mut state = locked(&self.state);
-        if bytes <= state.memory {
-            state.memory -= bytes;
-            return Ok(case);
-        }
         let Kept::Memory { hu, labels } = &case.voxels.0 else { return Ok(case) };
         let failed = |source| DataError::Storage { folder: self.folder.clone(), source };
-        let file = match state.file.take() {
-            Some(file) => file,
-            None => {
-                let file = Mutex::new(tempfile::tempfile_in(&self.folder).map_err(failed)?);
-                Arc::new(Shared { file, folder: self.folder.clone() })
-            }
-        };
+        let Some(file) = self.file_for(&case).map_err(failed)? else { return Ok(case) };
         let start = write(&mut locked(&file.file), hu.view(), labels.view()).map_err(failed)?;
-        state.file = Some(file.clone());
         let voxels = Voxels(Kept::File { file, start, shape: hu.dim().into() });
         Ok(Prepared { voxels, ..case })
+    }
+
+    /// Takes what the case needs from the memory that is left: all of it, or what does not go into the file, which is made
+    /// for the first.
+    fn file_for(&self, case: &Prepared) -> io::Result<Option<Arc<Shared>>> {
+        let mut state = locked(&self.state);
+        if let Some(left) = state.memory.checked_sub(case.bytes() as u64) {
+            state.memory = left;
+            return Ok(None);
+        }
+        state.memory = state.memory.saturating_sub((case.bytes() - case.voxels.bytes()) as u64);
+        if state.file.is_none() {
+            let file = Mutex::new(tempfile::tempfile_in(&self.folder)?);
+            state.file = Some(Arc::new(Shared { file, folder: self.folder.clone() }));
+        }
+        Ok(state.file.clone())
     }
 }
 
@@ -251,7 +263,7 @@ impl Shared {
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), DataError> {
         let mut file = locked(&self.file);
         let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(into));
-        read.map_err(|source| DataError::Storage { folder: self.folder.clone(), source })
+        read.map_err(|source| DataError::Stored { folder: self.folder.clone(), source })
     }
 }
 
@@ -290,7 +302,9 @@ mod tests {
             }
             assert_eq!(part.shape, [4, 5, 6]);
         }
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
+        drop(kept);
+        drop(storage);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the file went with the last case");
     }
 
     #[test]

@@ -66,6 +66,21 @@ fn a_resumed_run_ends_with_the_same_bits_as_an_uninterrupted_one() {
 }
 
 #[test]
+fn scans_in_a_file_train_the_same_network() {
+    let (data, runs) = (data(2), tempfile::tempdir().unwrap());
+    for stage in [StageName::Localizer, StageName::Tumour] {
+        let config = TrainConfig { steps: 2, fold: None, ..tiny(stage) };
+        let [memory, file] = [None, Some(0)].map(|memory| {
+            let folder = runs.path().join(format!("{stage} {memory:?}"));
+            let control = Control { memory, ..quiet() };
+            assert!(train(&config, &[data.path().to_owned()], &folder, &control).unwrap().finished);
+            last_weights(&folder)
+        });
+        assert!(memory == file, "{stage}");
+    }
+}
+
+#[test]
 fn every_stage_trains_validates_and_can_be_exported() {
     let (data, runs) = (data(4), tempfile::tempdir().unwrap());
     for stage in StageName::ALL {

@@ -18,7 +18,7 @@ pub struct EngineArguments {
 /// Where networks run.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct DeviceArguments {
-    /// Where the networks run; gpu needs a program built with --features wgpu, unless ONNX Runtime runs them
+    /// Where the networks run; gpu needs a program built with --features wgpu
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArgument,
 }
@@ -30,7 +30,7 @@ enum EngineArgument {
     Hepar,
     /// The networks as they are trained, layer by layer: slower, to check the first
     Burn,
-    /// ONNX Runtime, whose library ORT_DYLIB_PATH names
+    /// ONNX Runtime, whose library ORT_DYLIB_PATH names; on a GPU by the provider that this library has
     #[cfg(feature = "onnxruntime")]
     #[value(name = "onnxruntime")]
     OnnxRuntime,
@@ -41,7 +41,7 @@ enum DeviceArgument {
     /// The processor
     #[default]
     Cpu,
-    /// A graphics processor, through Vulkan, Metal or DirectX 12
+    /// A graphics processor
     Gpu,
 }
 
@@ -57,7 +57,7 @@ impl EngineArguments {
             #[cfg(feature = "onnxruntime")]
             (DeviceArgument::Gpu, Some(EngineArgument::OnnxRuntime)) => EngineChoice::OnnxRuntimeGpu,
             (DeviceArgument::Gpu, Some(EngineArgument::Hepar)) => {
-                return Err(Failure::usage("use a GPU with hepar's own engine: only --engine burn runs on one"));
+                return Err(Failure::usage("use a GPU with hepar's own engine: leave out --engine or --device"));
             }
         };
         Ok(choice.open()?)

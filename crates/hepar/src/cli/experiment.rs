@@ -7,7 +7,7 @@ use hepar::experiment::{Experiment, ExperimentCase, Question};
 use hepar::watch::Terminal;
 use hepar::{CpuEngine, Error, exit, open_model, sentence};
 use hepar_model::engine::Engine;
-use hepar_train::{Control, TrainConfig};
+use hepar_train::{Control, MEMORY, TrainConfig};
 
 use super::model::StageArgument;
 use super::train::read as read_config;
@@ -121,7 +121,8 @@ impl Arguments {
 fn losses(losses: &Losses, quiet: bool) -> Result<u8, Failure> {
     let interrupt = interrupt()?;
     let engine: Arc<dyn Engine> = Arc::new(CpuEngine);
-    let control = Control { cancel: interrupt.flag(), progress: !quiet, engine: Some(engine), ..Control::default() };
+    let (cancel, memory) = (interrupt.flag(), Some(MEMORY));
+    let control = Control { cancel, memory, progress: !quiet, engine: Some(engine), ..Control::default() };
     let results: Vec<LossResult> = losses.run(&control)?;
     print(losses.table(&results))?;
     Ok(if interrupt.is_set() { exit::INTERRUPTED } else { exit::DONE })

@@ -12,11 +12,14 @@ use hepar::{CpuEngine, ErrorKind, exit};
 use hepar_model::engine::Engine;
 use hepar_model::stage::StageName;
 use hepar_nets::device::Place;
-use hepar_train::{Cache, Control, Observer, Split, Summary, TrainConfig, TrainError, discover, train};
+use hepar_train::{Cache, Control, MEMORY, Observer, Split, Summary, TrainConfig, TrainError, discover, train};
 
 use self::folds::{Held, Model, check_folds, fold_folder, held};
 use super::engine::DeviceArguments;
 use super::{Failure, interrupt, print};
+
+/// Bytes of a GiB.
+const GIB: f64 = (1 << 30) as f64;
 
 /// Folder of the model among the runs of all three networks.
 const MODEL_FOLDER: &str = "model";
@@ -73,7 +76,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// GiB of prepared scans that stay in memory; what is beyond lies in a temporary file in the folder of the run
-    #[arg(long, value_name = "GIB", value_parser = positive, default_value_t = 4.0)]
+    #[arg(long, value_name = "GIB", value_parser = positive, default_value_t = MEMORY as f64 / GIB)]
     memory: f64,
     #[command(flatten)]
     device: DeviceArguments,
@@ -197,7 +200,7 @@ impl Arguments {
         let observer = Some(Arc::new(PageWriter { run: run.to_owned(), config: config.clone() }) as Arc<dyn Observer>);
         let (cancel, progress) = (interrupt.flag(), !self.quiet);
         // The cast saturates.
-        let memory = Some((self.memory * f64::from(1 << 30)) as u64);
+        let memory = Some((self.memory * GIB) as u64);
         let control = Control { cancel, minutes, progress, place, cache, memory, engine, observer };
         let trained = train(config, &self.data, run, &control);
         if let Err(TrainError::Diverged { .. } | TrainError::DivergedWeights { .. }) = trained {

@@ -8,7 +8,7 @@ use hepar_formats::{GridHeader, write_labels, write_scan};
 use hepar_phantom::{Phantom, PhantomSpec};
 use hepar_volume::{Geometry, Volume};
 
-use crate::program::{folder_with_scan, hepar, segment, spec, write_phantom};
+use crate::program::{folder_with_scan, hepar, real, segment, spec, write_phantom};
 
 fn script() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/browser");
@@ -82,15 +82,10 @@ fn a_scan_without_a_liver_has_a_report_that_works() {
 #[test]
 fn real_scans_have_reports_that_work() {
     for case in ["ircad/ircad19", "lits/lits000"] {
-        let path = |kind: &str| {
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../../shared/data/{case}_{kind}.nii.gz"))
-        };
-        if script().is_none() || !path("ct").is_file() {
-            println!("skipped: no {}", path("ct").display());
-            continue;
-        }
+        let files = ["ct", "label"].map(|kind| format!("{case}_{kind}.nii.gz"));
+        let (Some(_), Some(files)) = (script(), real(files.each_ref().map(String::as_str))) else { continue };
         let folder = tempfile::tempdir().unwrap();
-        let files = [path("ct"), path("label")].map(|path| path.to_str().unwrap().to_owned());
+        let files = files.map(|path| path.to_str().unwrap().to_owned());
         hepar(folder.path(), &["report", "--ct", &files[0], "--labels", &files[1], "-o", "out", "-q"]).expect(0);
         let page = folder.path().join("out/report.html");
         assert!(std::fs::metadata(&page).unwrap().len() < 15_000_000);

@@ -103,6 +103,15 @@ pub fn folder_with_scan() -> TempDir {
     folder
 }
 
+/// Files of real scans beside the project, if they are all there; what needs them says that it was skipped where not.
+pub fn real<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]> {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let paths = names.map(|name| data.join(name));
+    let missing = paths.iter().find(|path| !path.is_file());
+    missing.inspect(|path| println!("skipped: no {}", path.display()));
+    missing.is_none().then_some(paths)
+}
+
 /// The names of everything in `folder`, hidden files too, sorted.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap();

@@ -1,10 +1,11 @@
 //! The diameters of real lesions, where the scans lie beside the project; otherwise nothing is tested.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use hepar::{Volume, find_lesions, read_labels, read_scan};
 use hepar_volume::{Connectivity, Millimetres, Reorientation, components};
+
+use crate::program::real;
 
 const CASES: [&str; 14] = [
     "lits/lits000",
@@ -53,14 +54,9 @@ fn brute_force(labels: &Volume<u8>) -> BTreeMap<usize, f64> {
 #[test]
 fn the_longest_diameter_of_every_real_lesion_is_the_one_that_trying_all_pairs_finds() {
     for case in CASES {
-        let path = |kind: &str| {
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../../shared/data/{case}_{kind}.nii.gz"))
-        };
-        if !path("ct").is_file() {
-            println!("skipped: no {}", path("ct").display());
-            continue;
-        }
-        let (scan, labels) = (read_scan(&path("ct")).unwrap().volume, read_labels(&path("label")).unwrap().volume);
+        let files = ["ct", "label"].map(|kind| format!("{case}_{kind}.nii.gz"));
+        let Some([ct, label]) = real(files.each_ref().map(String::as_str)) else { continue };
+        let (scan, labels) = (read_scan(&ct).unwrap().volume, read_labels(&label).unwrap().volume);
         let lesions = find_lesions(&labels, &scan).unwrap();
         let mut expected: Vec<f64> = brute_force(&labels).into_values().collect();
         let mut found: Vec<f64> = lesions.iter().map(|lesion| lesion.long_axis_mm).collect();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use hepar_formats::{GridHeader, read_labels, write_labels, write_scan};
+use hepar_model::bundle::sha256;
 use hepar_volume::Volume;
 
 use crate::program::{folder_with_scan, hepar, json, names, phantom, segment};
@@ -43,6 +44,32 @@ fn labels_from_elsewhere_get_a_result_of_their_own() {
     assert_eq!(names(&out), files);
     assert_eq!(names(&out.join("mesh")), ["lesion-01.stl", "lesion-02.stl", "liver.stl"]);
     assert!(names(&out.join("lesions")).is_empty(), "pictures of an earlier result went");
+}
+
+#[test]
+fn that_masses_beside_the_liver_were_left_out_is_still_said_until_the_labels_change() {
+    let folder = folder_with_scan();
+    labelled(folder.path(), &[]);
+    let out = folder.path().join("out");
+    let kinds = || {
+        let result = json(&out.join("result.json"));
+        let cautions = result["cautions"].as_array().unwrap().clone();
+        cautions.into_iter().map(|caution| caution["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let before = kinds();
+    let mut result = json(&out.join("result.json"));
+    let caution = serde_json::json!({"kind": "masses-beside", "lesions": 2, "ml": 5.25, "text": "two masses"});
+    result["cautions"].as_array_mut().unwrap().push(caution);
+    std::fs::write(out.join("result.json"), result.to_string()).unwrap();
+    let mut manifest = json(&out.join("manifest.json"));
+    manifest["files"]["result.json"] = sha256(result.to_string().as_bytes()).into();
+    std::fs::write(out.join("manifest.json"), manifest.to_string()).unwrap();
+    hepar(folder.path(), &["report", "out"]).expect(0);
+    assert_eq!(kinds(), [&before[..], &["masses-beside".to_owned()]].concat());
+    let labels = read_labels(&out.join("labels.nii.gz")).unwrap().volume.map(|&label| label.min(1));
+    write_labels(&out.join("labels.nii.gz"), &labels, &GridHeader::from_geometry(labels.geometry())).unwrap();
+    hepar(folder.path(), &["report", "out"]).expect(0);
+    assert!(!kinds().contains(&"masses-beside".to_owned()));
 }
 
 #[test]

@@ -2,14 +2,14 @@
 //! that cuts the liver. On phantoms, coarse enough for a test, and on two real scans where these lie beside the project; how good
 //! it is on patients is for benches to say.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hepar::Volume;
 use hepar_formats::read_labels;
 use hepar_phantom::{BodyPart, Phantom, PhantomSpec};
 use tempfile::TempDir;
 
-use crate::program::{hepar, write_phantom};
+use crate::program::{hepar, real, write_phantom};
 
 fn spec(seed: u64) -> PhantomSpec {
     PhantomSpec { seed, shape: [60, 160, 160], spacing: [4.0, 2.4, 2.4], ..Default::default() }
@@ -29,16 +29,7 @@ fn segmented(phantom: &Phantom) -> Volume<u8> {
     labels_of(&write_phantom(folder.path(), "scan", phantom))
 }
 
-/// Files of real scans below the folder of the data, if they are all there.
-fn real<const N: usize>(names: [&str; N]) -> Option<[PathBuf; N]> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let paths = names.map(|name| data.join(name));
-    let missing = paths.iter().find(|path| !path.is_file());
-    missing.inspect(|path| println!("skipped: no {}", path.display()));
-    missing.is_none().then_some(paths)
-}
-
-/// Dice of two sets, of whose voxels it says for each of a volume's whether they have it.
+/// Dice of two sets; each pair says whether a voxel lies in the one and in the other.
 fn dice(pairs: impl Iterator<Item = (bool, bool)>) -> f64 {
     let (mut both, mut sum) = (0, 0);
     for (found, truth) in pairs {
@@ -96,6 +87,7 @@ fn in_a_real_scan_without_contrast_that_cuts_the_liver_its_part_is_found_and_not
     let Some([ct, truth]) = real(names) else { return };
     let (found, truth) = (labels_of(&ct), read_labels(&truth).unwrap().volume);
     let slices = found.data();
+    assert_eq!((found.shape()[0], truth.shape()[0]), (112, 30));
     let below = slices.outer_iter().take(61).flatten().filter(|label| **label > 0).count();
     let upper = slices.outer_iter().skip(82).flatten();
     let dice = dice(upper.zip(truth.data()).map(|(&found, &truth)| (found > 0, truth == 5)));

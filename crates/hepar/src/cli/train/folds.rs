@@ -48,6 +48,7 @@ pub(super) fn fold_folder(fold: usize) -> String {
     format!("fold-{fold}")
 }
 
+/// Which fold an argument means.
 pub(super) fn held(text: &str) -> Result<Held, String> {
     match text {
         "all" => Ok(Held::InTurn),
