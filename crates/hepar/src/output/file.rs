@@ -57,7 +57,7 @@ impl ImageFile {
 /// When it is, or its folder cannot be written.
 pub fn plan_new_file(path: &Path) -> Result<(), OutputError> {
     if path.exists() {
-        return Err(OutputError::new(path, OutputErrorKind::Foreign));
+        return Err(OutputError::new(path, OutputErrorKind::Taken));
     }
     check_writable(&nearest_folder(path)).map_err(|error| OutputError::new(path, error))
 }
@@ -108,7 +108,7 @@ mod tests {
         let kind = |error: OutputError| error.kind().to_string();
         assert!(kind(ImageFile::plan(&file, true, &[]).unwrap_err()).contains("not written by hepar"));
         assert!(kind(ImageFile::plan(&file, true, &[&file]).unwrap_err()).contains("an input"));
-        assert!(kind(plan_new_file(&file).unwrap_err()).contains("not written by hepar"));
+        assert!(kind(plan_new_file(&file).unwrap_err()).contains("it exists. Take another name"));
         assert!(ImageFile::plan(&file.join("x.nii"), true, &[]).is_err());
         assert!(kind(ImageFile::plan(root.path(), true, &[]).unwrap_err()).contains("a folder"));
     }

@@ -49,6 +49,9 @@ pub enum OutputErrorKind {
     /// Something of hepar is there already.
     #[error("it exists; --force replaces it")]
     Exists,
+    /// A file of that name is there already, whoever wrote it.
+    #[error("it exists. Take another name, or move it away")]
+    Taken,
     /// Something else is there already.
     #[error("it exists and was not written by hepar. Take another name, or move it away")]
     Foreign,

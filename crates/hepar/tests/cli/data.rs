@@ -41,7 +41,7 @@ fn a_scan_that_is_there_twice_is_found_and_folds_are_those_of_training() {
     assert!(second["lesions"].as_u64().unwrap() > 0);
     let findings = second["findings"].as_array().unwrap();
     assert!(findings.iter().any(|finding| finding.as_str().unwrap().starts_with("the same scan as data/anna")));
-    hepar(path, &arguments).fails(5, &["failed to write out/data.json", "not written by hepar"]);
+    hepar(path, &arguments).fails(5, &["failed to write out/data.json: it exists. Take another name"]);
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn cube_sum(value: f32, shared: &mut Shared<[f32]>) -> f32 {
     while half > 0 {
         let unit = UNIT_POS as usize;
         if unit < half {
-            shared[unit] = shared[unit] + shared[unit + half];
+            shared[unit] += shared[unit + half];
         }
         sync_cube();
         half /= 2;
