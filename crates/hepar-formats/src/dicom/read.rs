@@ -33,7 +33,13 @@ use crate::warning::Warning;
 pub(crate) fn list(path: &Path, options: &ScanOptions) -> Result<(Vec<SeriesInfo>, Vec<Warning>), ReadErrorKind> {
     let patient = Patient::at(path);
     let catalogue = Catalogue::read(patient.as_ref().map_or(path, |patient| &patient.scan))?;
-    let infos = judge(&catalogue, options.series.as_deref());
+    let wanted = options.series.as_deref();
+    let mut infos = judge(&catalogue, wanted);
+    if patients(&catalogue, &infos, wanted) > 1 {
+        for info in infos.iter_mut().filter(|info| matches!(info.verdict, Verdict::Chosen(_))) {
+            info.verdict = Verdict::NotChosen("other series show other patients".into());
+        }
+    }
     Ok((infos, catalogue.warnings))
 }
 

@@ -81,6 +81,8 @@ fn series_of_several_patients_are_refused_unless_one_is_asked_for() {
     let error = sentence(&read_scan(study.path()).unwrap_err());
     assert!(error.contains("series of 2 patients") && error.contains("--series"), "{error}");
     assert!(sentence(&inspect(study.path()).unwrap_err()).contains("series of 2 patients"));
+    let listed = list_series(study.path(), &ScanOptions::default()).unwrap().unwrap();
+    assert!(!listed.iter().any(|info| matches!(info.verdict, Verdict::Chosen(_))), "none is said to be segmented");
     let options = ScanOptions { series: Some("9".to_owned()), ..ScanOptions::default() };
     assert_eq!(read_scan_with(study.path(), &options).unwrap().volume.shape()[0], 30);
     // Numbers repeat from patient to patient.
