@@ -21,6 +21,9 @@ use super::{Failure, interrupt, print};
 /// Bytes of a GiB.
 const GIB: f64 = (1 << 30) as f64;
 
+/// File of the configuration in a run's folder.
+const RUN_CONFIG: &str = "config.toml";
+
 /// Folder of the model among the runs of all three networks.
 const MODEL_FOLDER: &str = "model";
 
@@ -129,6 +132,7 @@ impl Arguments {
             configs.iter().try_for_each(|config| check_training_page(&self.run_of(root, config.stage)))?;
         }
         self.check_cases(&models)?;
+        self.check_models(&models)?;
         let (interrupt, started) = (interrupt()?, Instant::now());
         for Model { root, configs } in &models {
             for config in configs {
@@ -162,6 +166,22 @@ impl Arguments {
             Split::new(&cases, config).map_err(wrong(config.stage))?;
         }
         Ok(())
+    }
+
+    /// Checks that no model is in the way of the one that the networks will be once they have been trained longer.
+    fn check_models(&self, models: &[Model]) -> Result<(), Failure> {
+        if self.stage != Trained::All {
+            return Ok(());
+        }
+        let has_all_steps = |root: &Path, config: &TrainConfig| {
+            let before = read(&self.run_of(root, config.stage).join(RUN_CONFIG), config.stage);
+            before.is_ok_and(|before| before.steps >= config.steps)
+        };
+        let goes_on = |model: &&Model| !model.configs.iter().all(|config| has_all_steps(&model.root, config));
+        let longer: Vec<&Path> = models.iter().filter(goes_on).map(|model| &*model.root).collect();
+        let ensemble = (models.len() > 1 && !longer.is_empty()).then_some(&*self.run);
+        let folders = longer.into_iter().chain(ensemble).map(|root| root.join(MODEL_FOLDER));
+        folders.into_iter().find(|folder| folder.exists()).map_or(Ok(()), |folder| Err(in_the_way(&folder)))
     }
 
     /// What is to be trained, one after the other.
@@ -237,15 +257,14 @@ impl Arguments {
         if !folder.exists() {
             assemble(&runs, Description::of_training(root, &self.data), &folder)?;
         } else if !is_model_of(&runs, &folder)? {
-            let error = anyhow::anyhow!("make the model {name}: another one is there; remove it to have a new one");
-            return Err(Failure { code: exit::OUTPUT, error });
+            return Err(in_the_way(&folder));
         }
         let text = format!("{name}: the model; hepar segment CT --model {name} uses it\n");
         if self.quiet { Ok(()) } else { print(text) }
     }
 
     fn config(&self, root: &Path, stage: StageName, fold: Option<usize>) -> Result<TrainConfig, Failure> {
-        let of_run = self.run_of(root, stage).join("config.toml");
+        let of_run = self.run_of(root, stage).join(RUN_CONFIG);
         let given = self.config.as_ref().map(|path| match self.stage {
             Trained::All => path.join(format!("{stage}.toml")),
             _ => path.clone(),
@@ -281,6 +300,13 @@ impl Arguments {
         config.check().map_err(wrong)?;
         Ok(config)
     }
+}
+
+/// A model that is not that of the runs is in `folder`.
+fn in_the_way(folder: &Path) -> Failure {
+    let error =
+        anyhow::anyhow!("make the model {}: another one is there; remove it to have a new one", folder.display());
+    Failure { code: exit::OUTPUT, error }
 }
 
 /// The configuration in a file.

@@ -77,7 +77,7 @@ fn three_runs_become_a_model_that_segments() {
     );
     hepar(path, &["segment", "data/a_ct.nii.gz", "--model", "mine", "-o", "out"]).expect(0);
     let again: Run = assemble("liver");
-    again.fails(5, &["not written by hepar"]);
+    again.fails(5, &["mine/localizer.safetensors: it exists. Take another name"]);
     an_ensemble_of_runs_answers_as_one(path);
 }
 
@@ -131,6 +131,7 @@ fn all_networks_are_trained_stopped_resumed_and_become_a_model_with_one_command(
     hepar(path, &["segment", "a_ct.nii.gz", "--model", "smoke/model", "-o", "out", "-q"]).expect(0);
     assert!(all(&[]).expect(0).out.contains("--model smoke/model"), "nothing is left to do");
     all(&["--steps", "3"]).fails(5, &["make the model smoke/model", "remove it"]);
+    assert_eq!(json(&path.join("smoke/localizer/last/state.json"))["step"], 2, "refused before it is trained");
     all(&["--fold", "9"]).fails(2, &["failed to train the localizer network", "fold"]);
     hepar(path, &["train", "liver", "--run", "x", "--preset", "standard"])
         .fails(2, &["name the folders of the scans with --data"]);
