@@ -198,5 +198,5 @@ fn files_become_files_of_other_formats() {
     convert(&["a_label.nii.gz", "x.dcm"]).fails(2, &["--like"]);
     convert(&["study", "x.dcm"]).fails(2, &["cannot become a DICOM series"]);
     convert(&["study", "x.png"]).fails(2, &["must end in"]);
-    convert(&["a_label.nii.gz", "seg.dcm", "--like", "study"]).fails(5, &["not written by hepar"]);
+    convert(&["a_label.nii.gz", "seg.dcm", "--like", "study"]).fails(5, &["seg.dcm: it exists. Take another name"]);
 }
