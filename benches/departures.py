@@ -12,20 +12,14 @@ import json
 import pathlib
 import random
 
-from common import labelled_cases, trained
+from common import SMALL, labelled_cases, trained
 
-COMMON = """widths = [8, 8, 16, 32, 64, 128]
-patch = [32, 96, 96]
-learning_rate = 1e-3
-loss = "dice-cross-entropy"
+COMMON = SMALL + """loss = "dice-cross-entropy"
 phantoms = 12
 phantom_share = 0.1
-validate_every = 100000
 liver_only = ["lits/lits011", "lits/lits013"]
 cropped = ["lits-sparse"]
 folds = 3
-fold = 0
-schedule = { kind = "cosine", warmup = 50, end = 0.01 }
 """
 RELATIVE = "liver_hu = 105.0\n"
 OUTSIDE = "outside_liver = 0.1\n"

@@ -11,22 +11,16 @@ import json
 import pathlib
 import subprocess
 
-from common import labelled_cases, trained
+from common import SMALL, labelled_cases, trained
 
 PHANTOMS = 96
 COUNTS = (4, 16, None)
-CONFIG = """widths = [8, 8, 16, 32, 64, 128]
-patch = [32, 96, 96]
-learning_rate = 1e-3
-loss = "tversky"
+CONFIG = SMALL + """loss = "tversky"
 liver_hu = 105.0
 outside_liver = 0.1
 phantoms = 0
 phantom_share = 0.0
-validate_every = 100000
 folds = 4
-fold = 0
-schedule = { kind = "cosine", warmup = 50, end = 0.01 }
 grid = { kind = "spacing", mm = [2.5, 1.0, 1.0] }
 augmentation = { lesions = 0.0, shift_hu = 10.0 }
 """

@@ -123,7 +123,7 @@ pub fn result_json(case: &str, findings: &Findings, geometry: &Geometry) -> Stri
         cautions: findings.cautions.iter().map(caution_entry).collect(),
     };
     // Serialising into a string fails only for maps whose keys are no strings; the layout has no maps.
-    let mut text = serde_json::to_string_pretty(&layout).expect("plain structs can be serialised");
+    let mut text = serde_json::to_string_pretty(&layout).unwrap_or_else(|error| unreachable!("{error}"));
     text.push('\n');
     text
 }

@@ -32,7 +32,7 @@ use crate::validate::{HeldOut, Score};
 const LOG_EVERY: u64 = 10;
 
 /// Bytes of prepared scans that stay in memory where nobody asks for more or less.
-pub const MEMORY: u64 = 4 << 30;
+pub const DEFAULT_MEMORY: u64 = 4 << 30;
 
 /// How a run is watched and stopped.
 #[derive(Clone, Default)]

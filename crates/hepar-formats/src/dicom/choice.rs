@@ -94,7 +94,7 @@ pub struct SeriesInfo {
 pub enum Verdict {
     /// It is segmented.
     Chosen(String),
-    /// It could be, but another one is better.
+    /// It could be, but is not: another one is better, or shows another patient.
     NotChosen(String),
     /// It cannot be.
     Unusable(String),

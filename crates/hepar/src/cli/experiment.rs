@@ -7,7 +7,7 @@ use hepar::experiment::{Experiment, ExperimentCase, Question};
 use hepar::watch::Terminal;
 use hepar::{CpuEngine, Error, exit, open_model, sentence};
 use hepar_model::engine::Engine;
-use hepar_train::{Control, MEMORY, TrainConfig};
+use hepar_train::{Control, DEFAULT_MEMORY, TrainConfig};
 
 use super::model::StageArgument;
 use super::train::read as read_config;
@@ -121,7 +121,7 @@ impl Arguments {
 fn losses(losses: &Losses, quiet: bool) -> Result<u8, Failure> {
     let interrupt = interrupt()?;
     let engine: Arc<dyn Engine> = Arc::new(CpuEngine);
-    let (cancel, memory) = (interrupt.flag(), Some(MEMORY));
+    let (cancel, memory) = (interrupt.flag(), Some(DEFAULT_MEMORY));
     let control = Control { cancel, memory, progress: !quiet, engine: Some(engine), ..Control::default() };
     let results: Vec<LossResult> = losses.run(&control)?;
     print(losses.table(&results))?;

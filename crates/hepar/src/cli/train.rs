@@ -12,7 +12,7 @@ use hepar::{CpuEngine, ErrorKind, exit};
 use hepar_model::engine::Engine;
 use hepar_model::stage::StageName;
 use hepar_nets::device::Place;
-use hepar_train::{Cache, Control, MEMORY, Observer, Split, Summary, TrainConfig, TrainError, discover, train};
+use hepar_train::{Cache, Control, DEFAULT_MEMORY, Observer, Split, Summary, TrainConfig, TrainError, discover, train};
 
 use self::folds::{Held, Model, check_folds, fold_folder, held};
 use super::engine::DeviceArguments;
@@ -79,7 +79,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// GiB of prepared scans that stay in memory; what is beyond lies in a temporary file in the folder of the run
-    #[arg(long, value_name = "GIB", value_parser = positive, default_value_t = MEMORY as f64 / GIB)]
+    #[arg(long, value_name = "GIB", value_parser = positive, default_value_t = DEFAULT_MEMORY as f64 / GIB)]
     memory: f64,
     #[command(flatten)]
     device: DeviceArguments,
