@@ -26,6 +26,7 @@ const VARIED: Augmentation = Augmentation {
     clip: 0.0,
     lesions: 0.0,
     bulging: 0.0,
+    fluid: 0.0,
     elastic_mm: 0.0,
 };
 

@@ -222,7 +222,7 @@ impl<'a> Sampler<'a> {
         let low = window.0[0];
         let mut taken = extract(part, placement, config.patch, low);
         if rng.random::<f64>() < augmentation.lesions {
-            paint_lesions(rng, &mut taken, case.spacing, augmentation.bulging);
+            paint_lesions(rng, &mut taken, case.spacing, augmentation);
         }
         let mut input = intensity.apply(taken.hu, window, rng);
         // Beyond the case is what inference pads with, whatever was done to the brightness.

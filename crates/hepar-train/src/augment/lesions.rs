@@ -5,18 +5,24 @@
 //! the dozen to one that fills a whole patch, of which a network sees nothing but that it is dark: each size that no
 //! sample shows is one that the network does not find.
 //!
-//! Some may bulge out of the liver, or else the liver's network leaves out what lies at its edge.
+//! Some may bulge out of the liver, or else the liver's network leaves out what lies at its edge. Some may be as dark as
+//! fluid, or else it takes them for a gall bladder.
 
 use ndarray::Array3;
 use rand::Rng;
 
 use super::intensity::blurred;
 use super::spatial::Extract;
+use crate::config::Augmentation;
 
 /// Least and greatest radius in millimetres of small, middling and large lesions; drawn evenly in its logarithm.
 const SMALL_MM: [f64; 2] = [2.0, 7.0];
 const MIDDLING_MM: [f64; 2] = [2.5, 15.0];
 const LARGE_MM: [f64; 2] = [15.0, 50.0];
+
+/// Hounsfield units that the lesions that are like fluid are darker than the liver. At 105 HU, which `liver_hu` of the
+/// shipped model brings livers to, water is 105 HU darker.
+const FLUID_HU: [f64; 2] = [70.0, 115.0];
 
 /// Lesions smaller than this have no necrosis, in millimetres of radius.
 const NECROSIS_FROM_MM: f64 = 8.0;
@@ -57,6 +63,15 @@ struct Lesion {
     is_bulging: bool,
 }
 
+/// What is settled about a lesion before the rest of it is drawn.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// Whether it goes on where the liver ends.
+    is_bulging: bool,
+    /// Whether it is nearly as dark as water.
+    is_fluid: bool,
+}
+
 /// The tissue that lesions are painted into, as it was before the first.
 struct Tissue {
     hu: Array3<f32>,
@@ -74,9 +89,14 @@ struct Wave {
 }
 
 /// Paints a few lesions into the liver of a sample with voxels of `spacing` millimetres, of which the share `bulging`
-/// goes on where the liver ends: changes Hounsfield units, and labels from 1, or from 0 where a lesion bulges out of the
-/// liver, to 2. A sample without liver stays as it is.
-pub(crate) fn paint_lesions(rng: &mut impl Rng, sample: &mut Extract, spacing: [f64; 3], bulging: f64) {
+/// goes on where the liver ends, and the share `fluid` is nearly as dark as water: changes Hounsfield units, and labels
+/// from 1, or from 0 where a lesion bulges out of the liver, to 2. A sample without liver stays as it is.
+pub(crate) fn paint_lesions(
+    rng: &mut impl Rng,
+    sample: &mut Extract,
+    spacing: [f64; 3],
+    Augmentation { bulging, fluid, .. }: &Augmentation,
+) {
     let (mut sum, mut count) = (0.0f64, 0usize);
     for (hu, _) in sample.hu.iter().zip(&sample.labels).filter(|(_, label)| **label == 1) {
         (sum, count) = (sum + f64::from(*hu), count + 1);
@@ -88,8 +108,8 @@ pub(crate) fn paint_lesions(rng: &mut impl Rng, sample: &mut Extract, spacing: [
     let tissue = Tissue { hu: sample.hu.clone(), smooth: blurred(sample.hu.clone()), liver };
     for radii in sizes(rng) {
         if let Some(centre) = liver_voxel(rng, sample) {
-            let is_bulging = rng.random_bool(bulging);
-            Lesion::draw(rng, is_bulging, centre, spacing, radii).paint(sample, spacing, &tissue);
+            let kind = Kind { is_bulging: rng.random_bool(*bulging), is_fluid: rng.random_bool(*fluid) };
+            Lesion::draw(rng, kind, centre, spacing, radii).paint(sample, spacing, &tissue);
         }
     }
 }
@@ -122,7 +142,7 @@ fn between(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
 }
 
 impl Lesion {
-    fn draw(rng: &mut impl Rng, is_bulging: bool, centre: [usize; 3], spacing: [f64; 3], radii_mm: [f64; 2]) -> Self {
+    fn draw(rng: &mut impl Rng, kind: Kind, centre: [usize; 3], spacing: [f64; 3], radii_mm: [f64; 2]) -> Self {
         let radius_mm = between(rng, radii_mm.map(f64::ln)).exp();
         let axes = std::array::from_fn(|axis| radius_mm * between(rng, [0.75, 1.3]) / spacing[axis]);
         let waves = std::array::from_fn(|_| Wave {
@@ -135,10 +155,11 @@ impl Lesion {
             phase: between(rng, [0.0, std::f64::consts::TAU]),
             height: between(rng, [0.0, 8.0]),
         });
-        let is_necrotic = radius_mm > NECROSIS_FROM_MM && rng.random_bool(0.3);
+        let is_necrotic = !kind.is_fluid && radius_mm > NECROSIS_FROM_MM && rng.random_bool(0.3);
         let necrosis = if is_necrotic { between(rng, [8.0, 30.0]) } else { 0.0 };
         // Most metastases are darker than portal-venous liver; some are brighter, or have a bright rim.
         let (core, rim) = match rng.random_range(0..20) {
+            _ if kind.is_fluid => (-between(rng, FLUID_HU), 0.0),
             0..2 => (between(rng, [20.0, 60.0]), 0.0),
             2..5 => (-between(rng, [15.0, 60.0]), between(rng, [10.0, 40.0])),
             _ => (-between(rng, [12.0, 75.0]), 0.0),
@@ -154,7 +175,7 @@ impl Lesion {
             kept: between(rng, [0.2, 1.0]) as f32,
             necrosis: necrosis as f32,
             spots,
-            is_bulging,
+            is_bulging: kind.is_bulging,
         }
     }
 
@@ -238,10 +259,29 @@ mod tests {
         Extract { hu, inside: Array3::from_elem(labels.raw_dim(), true), labels }
     }
 
+    /// Lesions of which a share bulges.
+    fn bulging(share: f64) -> Augmentation {
+        Augmentation { bulging: share, ..Augmentation::NONE }
+    }
+
     fn painted(seed: u64) -> Extract {
         let mut sample = sample();
-        paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut sample, [2.5, 1.0, 1.0], 0.0);
+        paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut sample, [2.5, 1.0, 1.0], &bulging(0.0));
         sample
+    }
+
+    #[test]
+    fn lesions_like_fluid_are_nearly_as_dark_as_water() {
+        let fluid = Augmentation { fluid: 1.0, ..Augmentation::NONE };
+        let mut darkest = Vec::new();
+        for seed in 0..30 {
+            let mut after = sample();
+            paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut after, [2.5, 1.0, 1.0], &fluid);
+            let inside = after.labels.iter().zip(&after.hu).filter(|(label, _)| **label == 2);
+            darkest.push(inside.map(|(_, hu)| *hu).fold(f32::INFINITY, f32::min));
+        }
+        // The sample's liver has 110 HU; the waves inside make up to 16 HU.
+        assert!(darkest.iter().all(|hu| (-25.0..65.0).contains(hu)), "{darkest:?}");
     }
 
     /// Voxels that were not liver before and are lesions now, and those that became something else.
@@ -257,7 +297,7 @@ mod tests {
         let counts: Vec<_> = (0..30)
             .map(|seed| {
                 let mut after = sample();
-                paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut after, [2.5, 1.0, 1.0], 0.3);
+                paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut after, [2.5, 1.0, 1.0], &bulging(0.3));
                 bulged(&before, &after)
             })
             .collect();
@@ -272,7 +312,7 @@ mod tests {
             let mut after = sample();
             after.hu.zip_mut_with(&after.labels, |hu, label| *hu = if *label == 0 { hard } else { *hu });
             let before = after.hu.clone();
-            paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut after, [2.5, 1.0, 1.0], 1.0);
+            paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut after, [2.5, 1.0, 1.0], &bulging(1.0));
             // At the very edge, at 40 in `i` and 4 in `k`, the scan without its noise is between liver and what is beside it.
             let far = after.labels.indexed_iter().filter(|((k, _, i), _)| *i > 41 || *k < 2);
             assert!(far.into_iter().all(|(voxel, label)| *label == 0 && after.hu[voxel] == before[voxel]));
@@ -306,7 +346,7 @@ mod tests {
         for seed in 0..30 {
             let mut cut = sample();
             cut.inside.indexed_iter_mut().for_each(|((_, _, i), inside)| *inside = i < 44);
-            paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut cut, [2.5, 1.0, 1.0], 1.0);
+            paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut cut, [2.5, 1.0, 1.0], &bulging(1.0));
             assert!(cut.labels.iter().zip(&cut.inside).all(|(label, inside)| *inside || *label == 0));
         }
     }
@@ -333,7 +373,7 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         noisy.hu.mapv_inplace(|hu| hu + 30.0 * (rng.random::<f32>() - 0.5));
         let before = noisy.hu.clone();
-        paint_lesions(&mut rng, &mut noisy, [2.5, 1.0, 1.0], 0.0);
+        paint_lesions(&mut rng, &mut noisy, [2.5, 1.0, 1.0], &bulging(0.0));
         // Neighbours differ by noise alone where the lesion is even.
         let roughness = |hu: &Array3<f32>, wanted: u8| {
             let differences: Vec<f32> = noisy
