@@ -140,8 +140,8 @@ pub struct Stage {
     /// right only for networks that were trained on mirrored samples.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mirror: bool,
-    /// Hounsfield units to which all intensities are shifted so that the liver, as the stage before found it, has them as
-    /// its median: scans with little and with much contrast agent then look alike. None: intensities are as they are, the
+    /// Hounsfield units that the liver's own tissue, where the stage before found the liver, has after all intensities were
+    /// shifted: scans with little and with much contrast agent then look alike. None: intensities are as they are, the
     /// article's, and the localizer's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liver_hu: Option<f32>,
@@ -192,11 +192,11 @@ impl Stage {
         }
     }
 
-    /// The same stage for a scan in which the median of the liver is `median` Hounsfield units.
+    /// The same stage for a scan whose liver is as bright as `brightness`, in Hounsfield units.
     ///
     /// Where intensities are relative to the liver, its window is moved instead of all intensities.
-    pub fn for_liver(&self, median: f32) -> Self {
-        let shift = self.liver_hu.map_or(0.0, |hu| median - hu);
+    pub fn for_liver(&self, brightness: f32) -> Self {
+        let shift = self.liver_hu.map_or(0.0, |hu| brightness - hu);
         Self { window: Window(self.window.0.map(|end| end + shift)), ..self.clone() }
     }
 

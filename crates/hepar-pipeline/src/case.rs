@@ -179,7 +179,7 @@ impl Pipeline {
         else {
             return Ok(NOTHING);
         };
-        let stage = self.liver.0.for_liver(located.median_hu);
+        let stage = self.liver.0.for_liver(located.brightness_hu);
         let mut liver = StageRun { name: StageName::Liver, stage: &stage, network: self.liver.1.as_mut() };
         timed(seconds, StageName::Liver, || segment_liver(&mut liver, scan, &located.region, keep, watch))
     }
@@ -192,7 +192,7 @@ impl Pipeline {
         seconds: &mut Vec<(StageName, f64)>,
     ) -> Result<Found, PipelineError> {
         let margin = self.tumour.0.margin;
-        let stage = self.tumour.0.for_liver(liver.median_hu(scan));
+        let stage = self.tumour.0.for_liver(liver.brightness_hu(scan));
         let mut tumour = StageRun { name: StageName::Tumour, stage: &stage, network: self.tumour.1.as_mut() };
         timed(seconds, StageName::Tumour, || segment_tumour(&mut tumour, scan, liver, margin, watch))
     }

@@ -32,38 +32,6 @@ impl Intensity {
     }
 }
 
-/// Finds the median of Hounsfield units.
-#[derive(Debug, Clone)]
-pub struct Median {
-    /// How often each number occurs, from the least on.
-    counts: Vec<u32>,
-    total: u64,
-}
-
-impl Default for Median {
-    fn default() -> Self {
-        Self { counts: vec![0; 1 << 16], total: 0 }
-    }
-}
-
-impl Median {
-    /// Takes up a number.
-    pub fn add(&mut self, hu: i16) {
-        self.counts[(i32::from(hu) - i32::from(i16::MIN)) as usize] += 1;
-        self.total += 1;
-    }
-
-    /// The lower median; `None` before the first number.
-    pub fn value(&self) -> Option<f32> {
-        let mut below = 0;
-        let hu = self.counts.iter().position(|&count| {
-            below += u64::from(count);
-            2 * below >= self.total && below > 0
-        })?;
-        Some((hu as i32 + i32::from(i16::MIN)) as f32)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,18 +45,5 @@ mod tests {
         let mut extreme = Intensity::default();
         [i16::MIN, i16::MAX].into_iter().for_each(|hu| extreme.add(hu));
         assert_eq!((extreme.mean(), extreme.sd()), (-0.5, 32767.5));
-    }
-
-    #[test]
-    fn the_median_is_the_lower_one_of_two() {
-        let median = |numbers: &[i16]| {
-            let mut median = Median::default();
-            numbers.iter().for_each(|&hu| median.add(hu));
-            median.value()
-        };
-        assert_eq!(median(&[]), None);
-        assert_eq!(median(&[i16::MIN]), Some(-32768.0));
-        assert_eq!(median(&[5, -7, 100]), Some(5.0));
-        assert_eq!(median(&[5, -7, 100, 6]), Some(5.0));
     }
 }

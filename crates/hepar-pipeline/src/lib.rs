@@ -14,6 +14,7 @@
 //! arXiv 1811.01328. "RECIST" below is Eisenhauer et al., "New response evaluation criteria in solid tumours: revised
 //! RECIST guideline (version 1.1)", Eur. J. Cancer 45 (2009).
 
+mod brightness;
 pub mod case;
 mod cut;
 mod error;
@@ -32,10 +33,10 @@ mod vote;
 mod watch;
 pub mod windows;
 
+pub use brightness::Brightness;
 pub use case::{Pipeline, Probabilities, Request, Segmentation};
 pub use error::{GridMismatch, PipelineError, check_same_grid};
 pub use findings::{Caution, Findings, LastStage, Outcome, Side, describe};
-pub use intensity::Median;
 pub use lesions::{Lesion, find_lesions};
 pub use object::{Found, ObjectMask, grown};
 pub use probabilities::{Skip, StageRun};

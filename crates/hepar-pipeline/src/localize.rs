@@ -4,9 +4,9 @@ use hepar_model::stage::BoxMargin;
 use hepar_volume::{Connectivity, Volume, VoxelBox, largest_component};
 use ndarray::{Array3, Axis, Zip};
 
+use crate::brightness::Brightness;
 use crate::error::PipelineError;
 use crate::frame::Frame;
-use crate::intensity::Median;
 use crate::object::grown;
 use crate::probabilities::StageRun;
 use crate::watch::Watch;
@@ -16,8 +16,8 @@ use crate::watch::Watch;
 pub struct Located {
     /// The part of the scan that stage 2 is to look at.
     pub region: VoxelBox,
-    /// Median of the liver, as roughly as it is known, in Hounsfield units.
-    pub median_hu: f32,
+    /// How bright the liver is, as roughly as it is known, in Hounsfield units ([`Brightness`]).
+    pub brightness_hu: f32,
 }
 
 /// Where the liver of a `scan` in canonical orientation, in Hounsfield units, is.
@@ -49,15 +49,15 @@ pub fn localize(
         return Ok(None);
     }
     let Some(bounds) = VoxelBox::around(liver.view(), |&inside| inside) else { return Ok(None) };
-    let mut medians = Median::default();
+    let mut brightness = Brightness::default();
     for k in bounds.start()[0]..bounds.end()[0] {
         let (slice, inside) = (frame.slice(scan, k), liver.index_axis(Axis(0), k));
         Zip::from(&slice).and(inside).for_each(|&hu, &inside| {
             if inside {
-                medians.add(hu.round() as i16);
+                brightness.add(hu.round() as i16);
             }
         });
     }
     let region = grown(&frame.to_scan(&bounds), margin, scan.geometry());
-    Ok(medians.value().map(|median_hu| Located { region, median_hu }))
+    Ok(brightness.value().map(|brightness_hu| Located { region, brightness_hu }))
 }

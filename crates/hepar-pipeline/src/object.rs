@@ -2,8 +2,8 @@ use hepar_model::stage::BoxMargin;
 use hepar_volume::{Geometry, Margin, Reach, Volume, VoxelBox};
 use ndarray::{Array3, ArrayView3};
 
+use crate::brightness::Brightness;
 use crate::cut::{cut, index_in};
-use crate::intensity::Median;
 use crate::probability_map::ProbabilityMap;
 
 /// An object in a scan in canonical orientation: the voxels of its tight box, and which of them belong to it.
@@ -38,13 +38,13 @@ impl ObjectMask {
         self.voxels().count() as f64 * geometry.voxel_volume() / 1000.0
     }
 
-    /// The lower median of the object in the `scan` that it was found in, in Hounsfield units.
-    pub fn median_hu(&self, scan: &Volume<i16>) -> f32 {
-        let mut median = Median::default();
+    /// How bright the object's own tissue is in the `scan` that it was found in, in Hounsfield units ([`Brightness`]).
+    pub fn brightness_hu(&self, scan: &Volume<i16>) -> f32 {
+        let mut brightness = Brightness::default();
         let hu = scan.data();
-        self.voxels().for_each(|voxel| median.add(hu[voxel]));
+        self.voxels().for_each(|voxel| brightness.add(hu[voxel]));
         // An object has voxels.
-        median.value().unwrap_or_default()
+        brightness.value().unwrap_or_default()
     }
 
     /// Whether the voxel `[k, j, i]` of the scan belongs to the object.

@@ -25,7 +25,7 @@ pub struct TrainConfig {
     pub widths: [usize; 6],
     /// Hounsfield units that the network sees.
     pub window: Window,
-    /// Hounsfield units that the liver's median has once all intensities of a scan were shifted, in training, validation
+    /// Hounsfield units that the liver's own tissue has once all intensities of a scan were shifted, in training, validation
     /// and the exported stage; none: intensities are as they are, the article's, and the localizer's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liver_hu: Option<f32>,
@@ -293,9 +293,9 @@ impl TrainConfig {
         }
     }
 
-    /// Hounsfield units that the network sees of a scan in which the median of the liver is `median`.
-    pub fn window_for(&self, median: f32) -> Window {
-        self.stage_table("", "").for_liver(median).window
+    /// Hounsfield units that the network sees of a scan whose liver is as bright as `brightness`, in Hounsfield units.
+    pub fn window_for(&self, brightness: f32) -> Window {
+        self.stage_table("", "").for_liver(brightness).window
     }
 
     /// Whether a label belongs to what this stage looks for.

@@ -31,7 +31,7 @@ pub(crate) fn false_lesions(
     let Ok(grid) = Geometry::axis_aligned(case.voxels.shape(), case.spacing) else { return Ok(Vec::new()) };
     let Ok(scan) = Volume::new(hu.into_owned(), grid) else { return Ok(Vec::new()) };
     // The case lies on the stage's grid already.
-    let stage = Stage { grid: Grid::Native, ..config.stage_table("", "") }.for_liver(facts.median_hu);
+    let stage = Stage { grid: Grid::Native, ..config.stage_table("", "") }.for_liver(facts.brightness_hu);
     let mut run = StageRun { name: StageName::Tumour, stage: &stage, network };
     let Some(found) = segment_tumour(&mut run, &scan, &liver, config.margin, watch)?.object else {
         return Ok(Vec::new());

@@ -218,7 +218,7 @@ impl<'a> Sampler<'a> {
     fn finish(&self, rng: &mut ChaCha8Rng, case: &Prepared, part: &Part<'_>, placement: &Placement) -> Sample {
         let (config, augmentation) = (self.config, &self.config.augmentation);
         let intensity = Intensity::draw(rng, augmentation);
-        let window = case.liver.as_ref().map_or(config.window, |liver| config.window_for(liver.median_hu));
+        let window = case.liver.as_ref().map_or(config.window, |liver| config.window_for(liver.brightness_hu));
         let low = window.0[0];
         let mut taken = extract(part, placement, config.patch, low);
         if rng.random::<f64>() < augmentation.lesions {
@@ -322,7 +322,7 @@ mod tests {
     fn relative_to_the_liver_a_brighter_scan_gives_the_same_sample() {
         let dark = material("a");
         let brighter = dark.changed(|hu, _| *hu += 40);
-        let facts = dark.liver.clone().map(|liver| LiverFacts { median_hu: liver.median_hu + 40.0, ..liver });
+        let facts = dark.liver.clone().map(|liver| LiverFacts { brightness_hu: liver.brightness_hu + 40.0, ..liver });
         let [dark, bright] = [dark, Prepared { liver: facts, ..brighter }]
             .map(|case| Material { real: vec![case], phantoms: Vec::new() });
         let fixed = TrainConfig { augmentation: Augmentation::NONE, ..config(StageName::Tumour) };

@@ -139,7 +139,7 @@ fn segment(
     watch: &dyn Watch,
 ) -> Result<Option<ObjectMask>, PipelineError> {
     let Some(liver) = ObjectMask::new([0; 3], labels.map(|&label| label >= 1).data()) else { return Ok(None) };
-    let stage = config.stage_table("", "").for_liver(liver.median_hu(scan));
+    let stage = config.stage_table("", "").for_liver(liver.brightness_hu(scan));
     let run = &mut StageRun { name: config.stage, stage: &stage, network };
     if config.stage == StageName::Tumour {
         return Ok(segment_tumour(run, scan, &liver, config.margin, watch)?.object);

@@ -399,7 +399,7 @@ mod tests {
         let mut empty = sample();
         empty.labels.fill(0);
         let before = empty.hu.clone();
-        paint_lesions(&mut ChaCha8Rng::seed_from_u64(1), &mut empty, [1.0; 3], 0.3);
+        paint_lesions(&mut ChaCha8Rng::seed_from_u64(1), &mut empty, [1.0; 3], &bulging(0.3));
         assert_eq!(empty.hu, before);
     }
 }

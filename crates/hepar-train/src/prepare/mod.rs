@@ -47,8 +47,8 @@ pub struct Prepared {
 pub struct LiverFacts {
     /// The smallest box around the liver.
     pub bounds: VoxelBox,
-    /// Median of the liver with its tumours, in Hounsfield units.
-    pub median_hu: f32,
+    /// How bright the liver is, in Hounsfield units ([`hepar_pipeline::Brightness`]).
+    pub brightness_hu: f32,
     /// That box grown by the stage's margin: what the stage would look at.
     pub region: VoxelBox,
     /// Positions, in C order, of the liver's voxels that have a face in common with another tissue.

@@ -1,6 +1,6 @@
 //! Scans for the liver and the tumour stage.
 
-use hepar_pipeline::{Median, grown};
+use hepar_pipeline::{Brightness, grown};
 use hepar_volume::{Connectivity, Margin, Reach, Volume, VoxelBox, components, resample_nearest, resize_mean};
 use ndarray::ArrayView3;
 
@@ -62,12 +62,19 @@ impl LiverFacts {
     /// The facts of Hounsfield units and labels, `[k, j, i]`; the region is the liver's box itself. `None` without liver.
     pub(super) fn of(hu: ArrayView3<'_, i16>, labels: ArrayView3<'_, u8>, config: &TrainConfig) -> Option<Self> {
         let bounds = VoxelBox::around(labels, |&label| label >= 1)?;
-        let mut median = Median::default();
-        hu.iter().zip(labels).filter(|(_, label)| **label >= 1).for_each(|(&hu, _)| median.add(hu));
-        let median_hu = median.value()?;
+        let mut brightness = Brightness::default();
+        hu.iter().zip(labels).filter(|(_, label)| **label >= 1).for_each(|(&hu, _)| brightness.add(hu));
+        let brightness_hu = brightness.value()?;
         let tumours = config.stage == hepar_model::stage::StageName::Tumour;
         let lesions = if tumours { lesions(labels) } else { Vec::new() };
-        Some(Self { bounds, median_hu, region: bounds, surface: surface(labels), lesions, false_lesions: Vec::new() })
+        Some(Self {
+            bounds,
+            brightness_hu,
+            region: bounds,
+            surface: surface(labels),
+            lesions,
+            false_lesions: Vec::new(),
+        })
     }
 }
 

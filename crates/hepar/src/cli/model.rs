@@ -210,7 +210,7 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
         format!(", at most {:.0} % of the surface outside of the liver", 100.0 * greatest)
     });
     let window = match stage.liver_hu {
-        Some(hu) => format!("{low} to {high} HU, once the liver's median is {hu} HU"),
+        Some(hu) => format!("{low} to {high} HU, once the liver has {hu} HU"),
         None => format!("{low} to {high} HU"),
     };
     let mirror = if stage.mirror { ", and mirrored" } else { "" };
