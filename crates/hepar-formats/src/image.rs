@@ -30,7 +30,8 @@ pub struct Scan {
 /// How a scan is to be read. By default as the rules for DICOM say, and what can be mended is mended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanOptions {
-    /// UID or number of the DICOM series to be taken; else the rules choose.
+    /// UID or number of the DICOM series to be taken, with a colon and its place behind it for one of several volumes of a
+    /// series; else the rules choose.
     pub series: Option<String>,
     /// Refuse a DICOM series in which anything would have to be mended: missing or repeated slices, a tilted gantry,
     /// different rescalings, damaged files beside it.

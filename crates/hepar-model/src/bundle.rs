@@ -224,11 +224,12 @@ impl Bundle {
         &self.files[&stage]
     }
 
-    /// SHA-256 over the hashes of all weights files: one number for "the same model".
+    /// SHA-256 over the stages as the card states them, the hashes of their weights included: one number for "the same
+    /// model", which changes with whatever changes the labels that it makes.
     pub fn hash(&self) -> String {
-        let files = StageName::ALL.iter().flat_map(|&stage| self.card.stage(stage).files());
-        let hashes: String = files.map(|file| file.sha256.to_lowercase()).collect();
-        sha256(hashes.as_bytes())
+        // A stage that was read from TOML can be written as TOML.
+        let stages = StageName::ALL.map(|stage| toml::to_string(self.card.stage(stage)).unwrap_or_default());
+        sha256(stages.concat().as_bytes())
     }
 }
 

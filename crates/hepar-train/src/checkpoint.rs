@@ -204,11 +204,12 @@ impl OwnFolder {
     /// The checkpoint to go on from; `None` when the run has none yet.
     ///
     /// # Errors
-    /// When it cannot be read, or it is of a run with another configuration or other cases.
+    /// When it cannot be read, or it is of a run with another configuration or other cases; when there is none, but files
+    /// of others are in the way of the run's.
     pub fn resume(&self, config: &TrainConfig, cases: &str) -> Result<Option<Checkpoint>, TrainError> {
         let last = self.path(LAST);
         if !last.exists() {
-            return Ok(None);
+            return self.check_foreign().map(|()| None);
         }
         let root = || self.folder.0.clone();
         if let Some(field) = difference(&self.folder.config()?, config)? {
@@ -230,6 +231,25 @@ impl OwnFolder {
             average: average.map(|path| weights(&path)).transpose()?,
             optimizer: last.join("optimizer.bpk"),
         }))
+    }
+
+    /// Checks that what a run without a checkpoint would replace, `config.toml` and the best weights, is of a run.
+    fn check_foreign(&self) -> Result<(), TrainError> {
+        let foreign = |path: &Path| Err(problem(path, &"hepar did not write it; take another folder for the run"));
+        let (best, config) = (self.path(BEST), self.path(CONFIG_FILE));
+        if best.exists() && !best.join(SCORE_FILE).is_file() {
+            return foreign(&best);
+        }
+        let is_written = |text: &str| -> bool {
+            TrainConfig::from_toml(StageName::Liver, text)
+                .and_then(|config| config.to_toml())
+                .is_ok_and(|written| written == text)
+        };
+        match fs::read_to_string(&config) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Ok(text) if is_written(&text) => Ok(()),
+            _ => foreign(&config),
+        }
     }
 
     /// Writes `config.toml`, when the run begins or goes on.
@@ -384,7 +404,24 @@ mod tests {
         make(root, ".last.new", "half");
         drop(OwnFolder::open(root).unwrap());
         assert_eq!(read(), "second");
-        assert_eq!(names(root), ["last"]);
+        assert_eq!(names(root), [".lock", "last"]);
+    }
+
+    #[test]
+    fn files_of_others_keep_a_run_from_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = OwnFolder::open(folder.path()).unwrap();
+        let config = TrainConfig::preset(StageName::Tumour);
+        let begin = || own.resume(&config, "").map(|checkpoint| checkpoint.is_none());
+        assert!(begin().unwrap());
+        // A run that was stopped before its first checkpoint leaves this.
+        own.begin(&config).unwrap();
+        assert!(begin().unwrap());
+        fs::write(folder.path().join(CONFIG_FILE), "# Mine.\nsteps = 100\n").unwrap();
+        assert!(begin().unwrap_err().to_string().contains("hepar did not write it"));
+        fs::remove_file(folder.path().join(CONFIG_FILE)).unwrap();
+        make(folder.path(), BEST, "photographs");
+        assert!(begin().unwrap_err().to_string().contains("best"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use hepar_metrics::ShapeMismatch;
 use hepar_model::engine::EngineError;
 use hepar_model::weights::WeightsError;
 use hepar_nets::device::NoGpu;
-use hepar_pipeline::PipelineError;
+use hepar_pipeline::{GridMismatch, PipelineError};
 
 use crate::config::ConfigError;
 
@@ -83,19 +83,15 @@ pub enum DataError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Scan and labels lie on different grids.
-    #[error(
-        "the labels {} are not on the grid of their scan {} ({labels_shape:?} and {image_shape:?} voxels)",
-        labels.display(), image.display()
-    )]
+    #[error("the labels {} are not on the grid of their scan {}", labels.display(), image.display())]
     Grids {
         /// File of the scan.
         image: PathBuf,
         /// File of the labels.
         labels: PathBuf,
-        /// Voxels of the scan, `[k, j, i]`.
-        image_shape: [usize; 3],
-        /// Voxels of the labels, `[k, j, i]`.
-        labels_shape: [usize; 3],
+        /// How they differ.
+        #[source]
+        mismatch: GridMismatch,
     },
     /// A label is none of 0, 1 and 2.
     #[error("the labels {} hold {label}; 0 is background, 1 liver, 2 tumour", labels.display())]

@@ -1,5 +1,6 @@
 //! What learns: the network, its optimiser and where the run stands.
 
+use std::ops::Range;
 use std::path::Path;
 
 use burn::optim::{GradientsAccumulator, GradientsParams, ModuleOptimizer};
@@ -11,13 +12,25 @@ use hepar_nets::{Adam, RaUnet, clipped};
 use crate::checkpoint::{Checkpoint, OwnFolder, State};
 use crate::config::{Loss, TrainConfig};
 use crate::error::{TrainError, problem};
-use crate::loader::{Batch, Batches, Part};
+use crate::loader::{Batch, Batches};
 use crate::log::Row;
 use crate::schedule::learning_rate;
 use crate::validate::Score;
 
 /// Share of the newest loss in the running mean.
 const SMOOTHING: f64 = 0.02;
+
+/// What the batches of a step teach.
+struct Learned {
+    /// Of each batch; their sum is the step's loss.
+    losses: Vec<Tensor<1>>,
+    /// Of that sum.
+    gradients: GradientsParams,
+    /// Indices of the samples.
+    samples: Range<u64>,
+    /// The case that each of them shows.
+    cases: Vec<String>,
+}
 
 /// What changes from step to step.
 pub(crate) struct Learner {
@@ -54,22 +67,26 @@ impl Learner {
         Ok(Self { network, optimizer, average: checkpoint.average, state: checkpoint.state })
     }
 
-    /// Learns from one batch.
+    /// Learns from the batches of one step.
     ///
     /// All steps of a network have to be made by the same thread, not by whichever of a pool: burn keeps what a running
     /// statistic becomes for each thread, and takes the mean of them.
     ///
     /// # Errors
-    /// When the loss is no number.
-    pub fn step(&mut self, config: &TrainConfig, batch: Batch) -> Result<(), TrainError> {
+    /// When a batch cannot be made, or the loss is no number.
+    pub fn step(
+        &mut self,
+        config: &TrainConfig,
+        batches: impl Iterator<Item = Result<Batch, TrainError>>,
+    ) -> Result<(), TrainError> {
         let step = self.state.step;
         let rate = learning_rate(config, self.state.plateau, step);
-        let (losses, gradients) = self.gradients(config, &batch);
+        let Learned { losses, gradients, samples, cases } = self.learn(config, batches)?;
         self.network = self.optimizer.step(rate, self.network.clone(), gradients);
         // Read last: a GPU would have to wait for whoever reads before it knew of the steps back.
         let value = losses.into_iter().map(value).sum::<f32>();
         if !value.is_finite() {
-            return Err(TrainError::Diverged { step, cases: batch.cases, samples: batch.samples, loss: value });
+            return Err(TrainError::Diverged { step, cases, samples, loss: value });
         }
         if config.average > 0.0 {
             self.take_mean(config.average)?;
@@ -83,28 +100,35 @@ impl Learner {
         Ok(())
     }
 
-    /// The losses of the parts of a batch, whose sum is its loss, and the gradients of that sum.
-    fn gradients(&self, config: &TrainConfig, batch: &Batch) -> (Vec<Tensor<1>>, GradientsParams) {
+    /// What a step's batches teach.
+    fn learn(
+        &self,
+        config: &TrainConfig,
+        batches: impl Iterator<Item = Result<Batch, TrainError>>,
+    ) -> Result<Learned, TrainError> {
         let mut sum = GradientsAccumulator::new();
-        let mut losses = Vec::new();
-        for part in batch.parts(config.accumulate) {
-            let loss = self.loss(config, part).div_scalar(config.accumulate as f32);
+        let (mut losses, mut cases, mut samples) = (Vec::new(), Vec::new(), None);
+        for batch in batches {
+            let batch = batch?;
+            let loss = self.loss(config, &batch).div_scalar(config.accumulate as f32);
             let gradients = GradientsParams::from_grads(loss.backward(), &self.network);
             sum.accumulate(&self.network, gradients);
             losses.push(loss);
+            cases.extend(batch.cases);
+            samples = Some(samples.map_or(batch.samples.start, |first: Range<u64>| first.start)..batch.samples.end);
         }
         let gradients = match config.clip_norm {
             Some(greatest) => clipped(&self.network, sum.grads(), greatest),
             None => sum.grads(),
         };
-        (losses, gradients)
+        Ok(Learned { losses, gradients, samples: samples.unwrap_or(0..0), cases })
     }
 
-    fn loss(&self, config: &TrainConfig, part: Part<'_>) -> Tensor<1> {
+    fn loss(&self, config: &TrainConfig, batch: &Batch) -> Tensor<1> {
         let device = self.network.device();
         let tensor = |values: &[f32]| tensor(values, config, &device);
-        let probabilities = self.network.forward(tensor(part.input));
-        let (target, weight) = (tensor(part.target), tensor(part.weight));
+        let probabilities = self.network.forward(tensor(&batch.input));
+        let (target, weight) = (tensor(&batch.target), tensor(&batch.weight));
         match config.loss {
             Loss::Dice => soft_dice(probabilities, target, weight),
             Loss::CrossEntropy => cross_entropy(probabilities, target, weight),
@@ -130,18 +154,15 @@ impl Learner {
         Ok(())
     }
 
-    /// Computes the running statistics of what is handed out anew from the next batches, as many as the configuration
+    /// Computes the running statistics of what is handed out anew from the batches of as many steps as the configuration
     /// says.
     ///
     /// # Errors
     /// When a batch cannot be made.
     pub fn recalibrate(&mut self, config: &TrainConfig, batches: &mut Batches) -> Result<(), TrainError> {
         let device = self.network.device();
-        let inputs = |batch: Batch| -> Vec<Result<Tensor<5>, TrainError>> {
-            batch.parts(config.accumulate).map(|part| Ok(tensor(part.input, config, &device))).collect()
-        };
-        let inputs =
-            (0..config.recalibrate).flat_map(|_| batches.next().map_or_else(|error| vec![Err(error)], &inputs));
+        let count = config.recalibrate * config.accumulate as u64;
+        let inputs = (0..count).map(|_| batches.next().map(|batch| tensor(&batch.input, config, &device)));
         match &mut self.average {
             Some(average) => {
                 let network = RaUnet::new(average, &device);
@@ -190,7 +211,7 @@ fn value(loss: Tensor<1>) -> f32 {
     loss.into_data().try_to_vec::<f32>().ok().and_then(|values| values.first().copied()).unwrap_or(f32::NAN)
 }
 
-/// The values of a part of a batch as a tensor, N × 1 × D × H × W.
+/// The values of a batch as a tensor, N × 1 × D × H × W.
 fn tensor(values: &[f32], config: &TrainConfig, device: &Device) -> Tensor<5> {
     let [depth, height, width] = config.patch;
     Tensor::from_data(TensorData::new(values.to_vec(), [config.batch, 1, depth, height, width]), device)
@@ -216,19 +237,23 @@ mod tests {
         }
     }
 
-    /// Loss and gradients of an untrained network for samples that the `seeds` draw, in so many parts.
+    /// Loss and gradients of an untrained network for batches that the `seeds` draw.
     fn gradients(seeds: &[u32]) -> (f32, Vec<f32>) {
         let config = TrainConfig { accumulate: seeds.len(), ..TrainConfig::smoke(StageName::Localizer) };
         let learner = Learner::new(&config, Device::flex(), None, None, State::new(String::new())).unwrap();
         let noise = |seed: u32| (0..2 * 64 * 64).map(move |n: u32| (n.wrapping_mul(2_654_435_761) ^ seed) % 97);
-        let input: Vec<f32> = seeds.iter().flat_map(|&seed| noise(seed * 977)).map(|v| v as f32 / 97.0).collect();
-        let target: Vec<f32> = input.iter().map(|value| f32::from(u8::from(*value > 0.6))).collect();
-        let weight = vec![1.0; input.len()];
-        let batch = Batch { samples: 0..2 * seeds.len() as u64, cases: Vec::new(), input, target, weight };
-        let (losses, gradients) = learner.gradients(&config, &batch);
-        let mut all = All { gradients: &gradients, values: Vec::new() };
+        let batch = |(number, &seed): (usize, &u32)| {
+            let input: Vec<f32> = noise(seed * 977).map(|v| v as f32 / 97.0).collect();
+            let target: Vec<f32> = input.iter().map(|value| f32::from(u8::from(*value > 0.6))).collect();
+            let (weight, first) = (vec![1.0; input.len()], 2 * number as u64);
+            let cases = vec![format!("case {number}")];
+            Ok(Batch { samples: first..first + 2, cases, input, target, weight })
+        };
+        let learned = learner.learn(&config, seeds.iter().enumerate().map(batch)).unwrap();
+        assert_eq!((learned.samples, learned.cases.len()), (0..2 * seeds.len() as u64, seeds.len()));
+        let mut all = All { gradients: &learned.gradients, values: Vec::new() };
         learner.network.visit(&mut all);
-        (losses.into_iter().map(value).sum(), all.values)
+        (learned.losses.into_iter().map(value).sum(), all.values)
     }
 
     #[test]
@@ -238,8 +263,8 @@ mod tests {
         let values = vec![0.5; 2 * 64 * 64];
         let cases = vec!["lits/lits003".to_owned(), "phantom 1".to_owned()];
         let (input, target, weight) = (values.clone(), vec![f32::NAN; values.len()], values);
-        let error =
-            learner.step(&config, Batch { samples: 6..8, cases, input, target, weight }).unwrap_err().to_string();
+        let batch = Batch { samples: 6..8, cases, input, target, weight };
+        let error = learner.step(&config, [Ok(batch)].into_iter()).unwrap_err().to_string();
         for part in ["step 0", "samples 6 to 7", "lits/lits003, phantom 1", "lower the learning rate"] {
             assert!(error.contains(part), "{error}");
         }

@@ -13,7 +13,7 @@ use crate::sample::Sampler;
 /// Batches of a thread that wait at most; each is three arrays of the batch's size.
 const PREFETCHED: usize = 2;
 
-/// The samples of one step.
+/// The samples that go through the network together: those of a step, or a part of them where batches are accumulated.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Batch {
     /// Indices of the samples.
@@ -28,7 +28,7 @@ pub(crate) struct Batch {
     pub weight: Vec<f32>,
 }
 
-/// Batches in the order of their steps, or why there is none.
+/// Batches in their order, or why there is none.
 #[derive(Debug)]
 pub(crate) struct Batches {
     /// One of each thread; they take turns.
@@ -38,13 +38,13 @@ pub(crate) struct Batches {
 }
 
 impl Batch {
-    /// The batch of step `step`, from 0.
+    /// The batch of `size` samples with the number `number`, from 0.
     ///
     /// # Errors
     /// As [`Sampler::sample`].
-    pub fn make(sampler: &Sampler<'_>, step: u64, size: usize) -> Result<Self, DataError> {
+    pub fn make(sampler: &Sampler<'_>, number: u64, size: usize) -> Result<Self, DataError> {
         let size = size as u64;
-        let samples = step * size..(step + 1) * size;
+        let samples = number * size..(number + 1) * size;
         let (mut cases, mut input, mut target, mut weight) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for index in samples.clone() {
             let sample = sampler.sample(index)?;
@@ -55,55 +55,37 @@ impl Batch {
         }
         Ok(Self { samples, cases, input, target, weight })
     }
-
-    /// The batch in `count` equal parts, which go through the network one after the other.
-    pub fn parts(&self, count: usize) -> impl Iterator<Item = Part<'_>> {
-        let length = (self.input.len() / count).max(1);
-        let arrays = self.input.chunks(length).zip(self.target.chunks(length)).zip(self.weight.chunks(length));
-        arrays.map(|((input, target), weight)| Part { input, target, weight })
-    }
-}
-
-/// Some of the samples of a batch; the arrays are those of [`Batch`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Part<'a> {
-    /// What the network sees.
-    pub input: &'a [f32],
-    /// What it should answer.
-    pub target: &'a [f32],
-    /// How much each voxel counts.
-    pub weight: &'a [f32],
 }
 
 impl Batches {
-    /// The batch of the next step.
+    /// The next batch.
     ///
     /// # Errors
-    /// Why it could not be made; [`TrainError::Loader`] when there are no more steps.
+    /// Why it could not be made; [`TrainError::Loader`] when there are no more.
     pub fn next(&mut self) -> Result<Batch, TrainError> {
         let batch = self.threads[self.next].recv();
         self.next = (self.next + 1) % self.threads.len();
-        batch.unwrap_or_else(|_| Err(TrainError::Loader("no step is left".into())))
+        batch.unwrap_or_else(|_| Err(TrainError::Loader("no batch is left".into())))
     }
 }
 
-/// Calls `make` for `steps` on `threads` threads that take turns, a few steps ahead of who takes the batches.
+/// Calls `make` for `numbers` on `threads` threads that take turns, a few batches ahead of who takes them.
 ///
-/// A thread ends with its last step, when the batches are dropped, or when `make` fails or panics, which arrives as an
+/// A thread ends with its last batch, when the batches are dropped, or when `make` fails or panics, which arrives as an
 /// error in the place of its batch.
 pub(crate) fn prefetch<'scope>(
     scope: &'scope Scope<'scope, '_>,
     threads: NonZeroUsize,
-    steps: Range<u64>,
+    numbers: Range<u64>,
     make: impl Fn(u64) -> Result<Batch, DataError> + Clone + Send + 'scope,
 ) -> Batches {
     let thread = |first: usize| {
         let (sender, receiver): (SyncSender<Result<Batch, TrainError>>, _) = sync_channel(PREFETCHED);
-        let (make, steps) = (make.clone(), steps.clone().skip(first).step_by(threads.get()));
+        let (make, numbers) = (make.clone(), numbers.clone().skip(first).step_by(threads.get()));
         scope.spawn(move || {
-            for step in steps {
+            for number in numbers {
                 // What `make` borrows is only read, so a panic leaves nothing half done that anyone would see.
-                let batch = match catch_unwind(AssertUnwindSafe(|| make(step))) {
+                let batch = match catch_unwind(AssertUnwindSafe(|| make(number))) {
                     Ok(batch) => batch.map_err(TrainError::Data),
                     Err(panic) => Err(TrainError::Loader(said(panic.as_ref()))),
                 };

@@ -1,18 +1,17 @@
 //! One training at a time in a run folder.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::{TrainError, problem};
 
 /// The right to write into a run folder, until it is dropped.
 ///
-/// The file `.lock` in the folder is locked by the system, which takes the lock back when the process dies: a file that
-/// was left behind keeps nobody out.
+/// The file `.lock` in the folder is locked by the system, which takes the lock back when the process dies: that the file
+/// stays keeps nobody out. It must stay: whoever had opened it before it was removed would lock a file that is no more.
 #[derive(Debug)]
 pub(crate) struct RunLock {
-    path: PathBuf,
     _file: File,
 }
 
@@ -32,20 +31,14 @@ impl RunLock {
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(problem(&path, &error)),
         }
-        Ok(Self { path, _file: file })
-    }
-}
-
-impl Drop for RunLock {
-    fn drop(&mut self) {
-        // A file that stays is not locked: it does no harm.
-        let _ = fs::remove_file(&self.path);
+        Ok(Self { _file: file })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn two_trainings_cannot_share_a_folder_but_a_file_left_behind_keeps_nobody_out() {
@@ -56,6 +49,5 @@ mod tests {
         assert!(error.contains("another training"), "{error}");
         drop(first);
         RunLock::take(folder.path()).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! `log.csv`, and events beside it: how the loss and the Dice went.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use hepar_formats::write_atomically;
@@ -51,7 +51,10 @@ impl Log {
     /// The log at `path`, from which rows after `step` are removed: their steps are about to be done again. Events go
     /// into a new file beside it.
     pub fn open(path: &Path, step: u64) -> Result<Self, TrainError> {
-        let old = fs::read_to_string(path).unwrap_or_default();
+        let old = match fs::read_to_string(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            old => old.map_err(|e| problem(path, &e))?,
+        };
         let is_kept = |line: &&str| line.split(',').next().and_then(|s| s.parse().ok()).is_some_and(|s: u64| s <= step);
         let kept: Vec<&str> = old.lines().filter(is_kept).collect();
         write_atomically(path, |file| {

@@ -35,6 +35,9 @@ pub enum PackError {
     /// The copy cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A copy would take the place of a file, which may be what is packed.
+    #[error("write {}: it is there already; pack into a folder that has no file of this name", .0.display())]
+    Taken(PathBuf),
     /// A folder cannot be made.
     #[error("make the folder {}: {source}", path.display())]
     Folder {
@@ -54,9 +57,16 @@ impl Packing {
     ///
     /// Hounsfield units of coarser voxels are means of those they cover, labels those of the nearest voxel.
     ///
+    /// No file is overwritten.
+    ///
     /// # Errors
-    /// When a case cannot be read or has no liver, or a copy cannot be written.
+    /// When a case cannot be read or has no liver, or a copy cannot be written; before anything is, when a file is in its
+    /// way.
     pub fn write(&self, cases: &[Case], folder: &Path) -> Result<usize, PackError> {
+        let volumes = cases.iter().filter(|case| matches!(case.source, Source::Volume { .. }));
+        if let Some(taken) = volumes.flat_map(|case| copies(case, folder)).find(|path| path.exists()) {
+            return Err(PackError::Taken(taken));
+        }
         let one = |case: &Case| match &case.source {
             Source::Slices { .. } => Ok(0),
             Source::Volume { image, labels } => self.write_case(case, image, labels, folder).map(|()| 1),
@@ -78,8 +88,7 @@ impl Packing {
         let hu = resize_mean(scan.data(), shape).mapv(|hu| self.rounded(hu));
         let hu = Volume::new(hu, grid.clone()).unwrap_or_else(|error| unreachable!("{error}"));
         let truth = resample_nearest(&truth, &grid, 0);
-        let path = |ending: &str| folder.join(format!("{}_{ending}.nii.gz", case.name));
-        let (ct, label) = (path("ct"), path("label"));
+        let [ct, label] = copies(case, folder);
         let below = ct.parent().unwrap_or(folder);
         fs::create_dir_all(below).map_err(|source| PackError::Folder { path: below.to_owned(), source })?;
         let header = GridHeader::from_geometry(&grid);
@@ -92,6 +101,11 @@ impl Packing {
         let step = f32::from(self.step.max(1));
         ((hu.clamp(low, high) / step).round() * step) as i16
     }
+}
+
+/// The files that a scan and its labels become.
+fn copies(case: &Case, folder: &Path) -> [PathBuf; 2] {
+    ["ct", "label"].map(|ending| folder.join(format!("{}_{ending}.nii.gz", case.name)))
 }
 
 #[cfg(test)]
@@ -124,5 +138,12 @@ mod tests {
         let volume =
             labels.data().iter().filter(|&&label| label == 1).count() as f64 * labels.geometry().voxel_volume();
         assert!((volume - 20.0 * 10.0 * 40.0).abs() < 500.0, "{volume}");
+        // Beside `lits` the copies would be the originals.
+        let error = packing.write(&cases, folder.path()).unwrap_err();
+        assert!(matches!(&error, PackError::Taken(path) if path.ends_with("lits/a_ct.nii.gz")), "{error}");
+        assert_eq!(
+            read_canonical(&from.join("a_ct.nii.gz"), &from.join("a_label.nii.gz")).unwrap().0.shape(),
+            [50, 60, 60]
+        );
     }
 }

@@ -88,6 +88,9 @@ struct Looking<'a> {
     moment: Moment,
 }
 
+/// Threads that make batches for a GPU at most: each has three batches in memory.
+const MOST_LOADERS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+
 /// Answers whether to stop.
 type IsCancelled<'a> = dyn Fn(Moment) -> bool + Sync + 'a;
 
@@ -170,7 +173,7 @@ fn owes_validation(state: &State, config: &TrainConfig) -> bool {
 fn loaders(place: Place) -> NonZeroUsize {
     match place {
         Place::Cpu => NonZeroUsize::MIN,
-        Place::Gpu => std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        Place::Gpu => std::thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST_LOADERS)),
     }
 }
 
@@ -260,9 +263,10 @@ impl Session<'_> {
         self.folder.begin(self.config)?;
         std::thread::scope(|scope| {
             // Behind those of the steps come the batches for the statistics.
-            let steps = learner.state.step..self.config.steps + self.config.recalibrate;
-            let make = |step| Batch::make(&sampler, step, self.config.batch * self.config.accumulate);
-            let batches = prefetch(scope, loaders(self.control.place), steps, make);
+            let steps = [learner.state.step, self.config.steps + self.config.recalibrate];
+            let [first, end] = steps.map(|step| step * self.config.accumulate as u64);
+            let make = |number| Batch::make(&sampler, number, self.config.batch);
+            let batches = prefetch(scope, loaders(self.control.place), first..end, make);
             self.learn(learner, batches)
         })
     }
@@ -309,15 +313,12 @@ impl Session<'_> {
                 self.progress.end();
                 return Ok(Summary::of(&learner.state, self.config));
             }
-            match batches.next() {
-                Ok(batch) => learner.step(self.config, batch)?,
-                Err(error) => {
-                    if !is_saved {
-                        learner.save(&self.folder)?;
-                    }
-                    return Err(error);
-                }
+            let learned = learner.step(self.config, (0..self.config.accumulate).map(|_| batches.next()));
+            if matches!(learned, Err(TrainError::Loader(_) | TrainError::Data(_))) && !is_saved {
+                // Nothing was learned; what was learned before is kept.
+                learner.save(&self.folder)?;
             }
+            learned?;
             is_saved = false;
             learner.state.seconds = before + start.elapsed().as_secs_f64();
             self.progress.step(learner.state.step, learner.state.smoothed_loss.unwrap_or_default());

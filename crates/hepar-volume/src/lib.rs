@@ -25,7 +25,7 @@ pub use components::{Components, components, largest_component};
 pub use diameters::{Line, Plane, RowSpan, longest, perpendicular};
 pub use geometry::{Geometry, GeometryError, Millimetres};
 pub use holes::fill_holes;
-pub use orientation::{Reorientation, orientation_code};
+pub use orientation::{Reorientation, orientation_code, stored_like};
 pub use resample::{resample_linear, resample_linear_or, resample_nearest, resize_linear};
 pub use runs::Connectivity;
 pub use volume::{ShapeMismatch, Volume};

@@ -112,6 +112,13 @@ impl Reorientation {
     }
 }
 
+/// A volume with its axes in the order and the directions of those of `grid`, as far as the two are parallel: labels that
+/// were stored in another order than their scan.
+pub fn stored_like<T: Clone + Send + Sync>(volume: Volume<T>, grid: &Geometry) -> Volume<T> {
+    let canonical = Reorientation::to_canonical(volume.geometry()).apply_into(volume);
+    Reorientation::to_canonical(grid).inverse().apply_into(canonical)
+}
+
 /// The directions in which the axes i, j, k of a grid grow, in this order, as nibabel's `aff2axcodes` gives them.
 ///
 /// The letters are R or L, A or P, S or I, each of the patient's axes once: "RAS", "LPS".

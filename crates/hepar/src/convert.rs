@@ -3,14 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use hepar_formats::{
-    DicomSource, LabelOptions, Labels, ReadErrorKind, Scan, ScanOptions, SegmentationType, SegmentsBy, names_an_image,
-    read_labels_with, read_scan, read_scan_with, write_labels, write_scan, write_segmentation, write_structure_set,
+    DicomSource, LabelOptions, Labels, ReadErrorKind, Scan, ScanOptions, SegmentationType, SegmentsBy, Warning,
+    names_an_image, read_labels_with, read_scan_with, write_labels, write_scan, write_segmentation,
+    write_structure_set,
 };
-use hepar_volume::{Geometry, Reorientation, Volume};
+use hepar_pipeline::check_same_grid;
+use hepar_volume::{Volume, stored_like};
 
 use crate::error::{Error, ErrorKind};
-use crate::output::provenance;
+use crate::output::{make_parent, provenance};
 use crate::watch::Listener;
+
+/// A range of intensities that is narrower than this, and no CT's, does not survive rounding to whole numbers.
+const NARROW: i32 = 16;
 
 /// A DICOM object that labels can become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,7 +30,7 @@ pub enum DicomObject {
 /// What is to become of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Conversion {
-    /// How a scan is read.
+    /// How a scan is read, that of `like` too.
     pub scan: ScanOptions,
     /// The scan whose grid labels are put on; a DICOM series, where they are to become a DICOM object.
     pub like: Option<PathBuf>,
@@ -52,32 +57,61 @@ pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &
     if !is_dicom && !names_an_image(output) {
         return Err(fail("the name of the result must end in .nii, .nii.gz, .nrrd, .seg.nrrd, .mha or .dcm"));
     }
+    let is_segments = output.to_string_lossy().to_ascii_lowercase().ends_with(".seg.nrrd");
     listener.doing("reading");
-    let like = conversion.like.as_deref().map(read_scan).transpose()?;
+    let like = conversion.like.as_deref().map(|path| read_like(path, conversion, listener)).transpose()?;
     match read(input, like.as_ref(), conversion)? {
         Content::Scan(_) if is_dicom => Err(fail("a scan cannot become a DICOM series here; labels become .dcm")),
+        Content::Scan(_) if is_segments => Err(fail("a scan cannot become a .seg.nrrd; labels do")),
+        Content::Scan(scan) if is_lost(&scan) => Err(fail(
+            "its values would be rounded to whole numbers, of which a few are all that is left; scans in Hounsfield units \
+             and labels can be converted",
+        )),
         Content::Scan(scan) => {
             scan.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", input.display())));
             listener.doing("writing");
+            make_parent(output)?;
             Ok(write_scan(output, &scan.volume, &scan.grid)?)
         }
         Content::Labels(labels) => {
             labels.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", input.display())));
             listener.doing("writing");
+            make_parent(output)?;
             let (volume, grid) = match &like {
-                Some(scan) => (on_grid(labels.volume, scan.volume.geometry()), scan.grid.clone()),
+                Some(scan) => (stored_like(labels.volume, scan.volume.geometry()), scan.grid.clone()),
                 None => (labels.volume, labels.grid),
             };
+            if let Some(mismatch) =
+                like.as_ref().and_then(|scan| check_same_grid(scan.volume.geometry(), volume.geometry()).err())
+            {
+                return Err(fail(&format!("put it on the grid of --like: {mismatch}")));
+            }
             if !is_dicom {
                 return Ok(write_labels(output, &volume, &grid)?);
             }
             let series = like.as_ref().and_then(|scan| scan.dicom.as_ref());
             let series = series.ok_or_else(|| {
-                fail("labels become a DICOM object with the series that they belong to: name it with --like")
+                fail("labels become a DICOM object with the DICOM series that they belong to: name it with --like")
             })?;
             write_object(output, &volume, series, conversion)
         }
     }
+}
+
+/// Reads the scan that labels belong to.
+fn read_like(path: &Path, conversion: &Conversion, listener: &dyn Listener) -> Result<Scan, Error> {
+    let scan = read_scan_with(path, &conversion.scan)?;
+    scan.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", path.display())));
+    Ok(scan)
+}
+
+/// Whether next to nothing of a scan is left in whole numbers: probabilities, and what was brought to a range of 0 to 1.
+fn is_lost(scan: &Scan) -> bool {
+    let is_narrow = |warning: &Warning| match warning {
+        Warning::NotHounsfield { min, max } => min < max && i32::from(*max) - i32::from(*min) < NARROW,
+        _ => false,
+    };
+    scan.warnings.iter().any(is_narrow)
 }
 
 enum Content {
@@ -108,12 +142,6 @@ fn read(input: &Path, like: Option<&Scan>, conversion: &Conversion) -> Result<Co
         }
         _ => Err(error.into()),
     }
-}
-
-/// Labels with their axes in the order of another grid.
-fn on_grid(labels: Volume<u8>, grid: &Geometry) -> Volume<u8> {
-    let canonical = Reorientation::to_canonical(labels.geometry()).apply_into(labels);
-    Reorientation::to_canonical(grid).inverse().apply_into(canonical)
 }
 
 fn write_object(

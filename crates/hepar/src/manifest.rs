@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use hepar_formats::Scan;
+use hepar_formats::{DicomSource, Scan};
 use hepar_model::bundle::{Bundle, Score};
 use hepar_pipeline::LastStage;
 use hepar_report::page::{ModelFacts, Provenance};
@@ -32,7 +32,7 @@ pub struct ModelIdentity {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// One hash over all of its weights.
+    /// One hash over all of its weights and settings.
     pub sha256: String,
     /// What it is, as its card says.
     #[serde(default)]
@@ -63,7 +63,8 @@ pub(crate) struct Manifest {
     finished: String,
     case: String,
     input: InputFile,
-    /// `SeriesInstanceUID` of a scan that was read from DICOM, else `null`.
+    /// `SeriesInstanceUID` of a scan that was read from DICOM, with its place behind a colon when it is one of several
+    /// volumes of the series; else `null`.
     #[serde(default)]
     series: Option<String>,
     grid: Grid,
@@ -186,7 +187,7 @@ impl Manifest {
             finished: utc(SystemTime::now()),
             case: case.to_owned(),
             input,
-            series: scan.dicom.as_ref().map(|series| series.series_uid().to_owned()),
+            series: scan.dicom.as_ref().map(DicomSource::series),
             grid: Grid::of(scan.volume.geometry()),
             liver: None,
             labels: None,
@@ -222,6 +223,13 @@ impl Manifest {
         }
         self.peak_memory_bytes = self.peak_memory_bytes.max(peak_memory());
         self
+    }
+
+    /// Whether this program made the result of the file `input` by `model`.
+    pub(crate) fn is_of(&self, model: &ModelIdentity, input: &Path) -> bool {
+        self.version == env!("CARGO_PKG_VERSION")
+            && self.model.as_ref().is_some_and(|made| made.sha256 == model.sha256)
+            && sha256_of_file(input).is_ok_and(|sha256| sha256 == self.input.sha256)
     }
 
     /// The series of a DICOM study that was read, if it was one.

@@ -54,7 +54,9 @@ pub enum NetworkError {
 impl NetworkError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Array { .. } | Self::Rank { .. } | Self::Engine { source: EngineError::Shape(_), .. } => exit::INPUT,
+            Self::Array { .. }
+            | Self::Rank { .. }
+            | Self::Engine { source: EngineError::Shape(_) | EngineError::NotFinite(_), .. } => exit::INPUT,
             Self::Engine { .. } => exit::INTERNAL,
         }
     }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{Labels, Scan, ScanOptions, read_labels, read_scan_with};
+use hepar_formats::{Labels, Scan, ScanOptions, read_labels_like, read_scan_with};
 use hepar_pipeline::{Findings, LastStage, Probabilities, check_same_grid, describe};
 use hepar_report::Told;
-use hepar_volume::{Geometry, Reorientation, Volume};
+use hepar_volume::{Volume, stored_like};
 
 use crate::cases::case_name;
 use crate::error::{Error, sentence};
@@ -28,6 +28,8 @@ pub struct Remake {
 pub struct LabelledScan {
     /// File of the scan.
     pub scan: PathBuf,
+    /// UID or number of the series of a scan that is a DICOM study; none: chosen by rules.
+    pub series: Option<String>,
     /// File of the labels: 0 background, 1 liver, 2 tumour, on the scan's grid in any order of its axes.
     pub labels: PathBuf,
 }
@@ -97,6 +99,7 @@ impl Remake {
         if InputFile::of_scan(&self.scan, &scan)?.sha256 != manifest.input_sha256() {
             tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
         }
+        scan.warnings.iter().for_each(|warning| manifest.warn(warning.to_string()));
         let mut told = Told::default();
         if manifest.files().get(LABELS_FILE) == Some(&InputFile::of(&labels)?.sha256) {
             let result = fs::read_to_string(self.folder.path().join(RESULT_FILE));
@@ -121,7 +124,7 @@ impl LabelledScan {
     /// As [`Remake::run`].
     pub fn run(&self, folder: &ResultFolder, listener: &dyn Listener) -> Result<Findings, Error> {
         let started = Instant::now();
-        let (scan, labels) = read(&self.scan, None, &self.labels, listener)?;
+        let (scan, labels) = read(&self.scan, self.series.as_deref(), &self.labels, listener)?;
         let name = case_name(&self.scan);
         let manifest =
             Manifest::of_labels(&name, InputFile::of_scan(&self.scan, &scan)?, &scan, InputFile::of(&self.labels)?);
@@ -173,11 +176,11 @@ fn read(
     listener.doing(&format!("reading {}", scan.display()));
     let options = ScanOptions { series: series.map(str::to_owned), ..ScanOptions::default() };
     let read = read_scan_with(scan, &options)?;
-    let Labels { volume, warnings, .. } = read_labels(labels)?;
+    let Labels { volume, warnings, .. } = read_labels_like(labels, read.volume.geometry())?;
     for (path, warning) in read.warnings.iter().map(|w| (scan, w)).chain(warnings.iter().map(|w| (labels, w))) {
         listener.warn(&format_args!("{}: {warning}", path.display()));
     }
-    let volume = stored_as(read.volume.geometry(), volume);
+    let volume = stored_like(volume, read.volume.geometry());
     check_same_grid(read.volume.geometry(), volume.geometry()).map_err(|mismatch| ReportError::Grid {
         labels: labels.to_owned(),
         scan: scan.to_owned(),
@@ -188,12 +191,6 @@ fn read(
     let voxels = volume.data();
     let labels = Volume::from_fn(grid, |index| voxels[index].min(2));
     Ok((read, labels))
-}
-
-/// A label volume in the order of axes of `grid`.
-fn stored_as(grid: &Geometry, labels: Volume<u8>) -> Volume<u8> {
-    let canonical = Reorientation::to_canonical(labels.geometry()).apply_into(labels);
-    Reorientation::to_canonical(grid).inverse().apply_into(canonical)
 }
 
 fn tell(manifest: &mut Manifest, listener: &dyn Listener, warning: &str) {

@@ -7,7 +7,7 @@ use hepar_formats::{Scan, ScanOptions, read_labels_like, read_scan_with};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::Engine;
 use hepar_pipeline::{Findings, LastStage, Pipeline, Request, Segmentation};
-use hepar_volume::{Geometry, Reorientation, Volume};
+use hepar_volume::{Geometry, Volume, stored_like};
 
 use crate::cases::case_name;
 use crate::engine::EngineChoice;
@@ -155,6 +155,5 @@ impl SegmentedCase {
 fn read_liver(path: &Path, scan: &Geometry, listener: &dyn Listener) -> Result<Volume<u8>, Error> {
     let labels = read_labels_like(path, scan)?;
     labels.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", path.display())));
-    let canonical = Reorientation::to_canonical(labels.volume.geometry()).apply_into(labels.volume);
-    Ok(Reorientation::to_canonical(scan).inverse().apply_into(canonical))
+    Ok(stored_like(labels.volume, scan))
 }

@@ -63,6 +63,13 @@ impl Listener for Unwatched {
     fn warn(&self, _: &dyn Display) {}
 }
 
+/// A text without what would steer a terminal: names in a scan's header are the scanner's, not ours.
+pub fn printable(text: &impl Display) -> String {
+    let text = text.to_string();
+    let is_harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect()
+}
+
 /// Progress bars and warnings on standard error; the bars only where that is a terminal.
 #[derive(Debug)]
 pub struct Terminal {
@@ -80,7 +87,7 @@ impl Terminal {
     /// Writes a line to standard error, above the bar if there is one.
     pub fn say(&self, line: &str) {
         // Where standard error is closed there is nobody to tell.
-        self.bar().suspend(|| drop(writeln!(std::io::stderr(), "{line}")));
+        self.bar().suspend(|| drop(writeln!(std::io::stderr(), "{}", printable(&line))));
     }
 
     /// Takes the bar away.
@@ -131,5 +138,15 @@ impl Listener for Terminal {
 
     fn warn(&self, warning: &dyn Display) {
         self.say(&format!("hepar: warning: {warning}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_not_printed() {
+        assert_eq!(printable(&"Leber\u{1b}[31m, Ärztin\r\n\tZeile"), "Leber\u{fffd}[31m, Ärztin\u{fffd}\n\tZeile");
     }
 }

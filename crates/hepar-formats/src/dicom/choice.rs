@@ -75,6 +75,8 @@ pub struct SeriesInfo {
     pub description: String,
     /// What tells it from other volumes of the same series.
     pub part: Option<String>,
+    /// Its place among the volumes of the same series, from 1; `None` when it is the only one.
+    pub place: Option<usize>,
     /// `Modality`.
     pub modality: String,
     /// Number of slices that lie somewhere; of objects when there are none.
@@ -87,6 +89,13 @@ pub struct SeriesInfo {
     pub orientation: Option<String>,
     /// Whether it is taken, and why or why not.
     pub verdict: Verdict,
+}
+
+impl SeriesInfo {
+    /// What `--series` takes it by: its number, or its UID where it has none.
+    pub fn name(&self) -> String {
+        name(self)
+    }
 }
 
 /// What becomes of a series.
@@ -113,9 +122,10 @@ struct Rank {
 
 /// The series of a catalogue with their verdicts, in its order.
 ///
-/// `wanted` is a series UID or number, which overrides the rules.
+/// `wanted` is a series UID or number, with a colon and a place behind it where there are several, and overrides the rules.
 pub(crate) fn judge(catalogue: &Catalogue, wanted: Option<&str>) -> Vec<SeriesInfo> {
     let mut infos: Vec<SeriesInfo> = catalogue.series.iter().map(|series| describe(catalogue, series)).collect();
+    number_places(&mut infos);
     let ranks: Vec<Option<Rank>> = catalogue
         .series
         .iter()
@@ -160,7 +170,7 @@ pub(crate) fn chosen(infos: &[SeriesInfo], wanted: Option<&str>) -> Result<usize
             }
             _ => Err(DicomError::OtherSeries {
                 wanted: wanted.to_owned(),
-                found: infos.iter().map(|info| info.uid.clone()).collect(),
+                found: infos.iter().map(|info| placed(info, &info.uid)).collect(),
             }),
         };
     }
@@ -174,15 +184,31 @@ pub(crate) fn chosen(infos: &[SeriesInfo], wanted: Option<&str>) -> Result<usize
     Err(DicomError::NoSeries(reasons.join("; ")))
 }
 
-/// The number of a series, or its UID where it has none.
-pub(crate) fn name(info: &SeriesInfo) -> String {
-    let uid = if info.uid.is_empty() { "without number and UID" } else { &info.uid };
-    info.number.map_or_else(|| uid.to_owned(), |number| number.to_string())
+/// Numbers the volumes of each series that has several.
+fn number_places(infos: &mut [SeriesInfo]) {
+    let uids: Vec<String> = infos.iter().map(|info| info.uid.clone()).collect();
+    for (n, info) in infos.iter_mut().enumerate() {
+        let same = |uids: &[String]| uids.iter().filter(|uid| **uid == info.uid).count();
+        info.place = (same(&uids) > 1).then(|| same(&uids[..=n]));
+    }
 }
 
-/// Whether `wanted` is the UID or the number of a series.
+/// The number of a series, or its UID where it has none, by which it can be asked for.
+pub(crate) fn name(info: &SeriesInfo) -> String {
+    let uid = if info.uid.is_empty() { "without number and UID" } else { &info.uid };
+    placed(info, &info.number.map_or_else(|| uid.to_owned(), |number| number.to_string()))
+}
+
+/// `name` and the place among the volumes of the series.
+pub(crate) fn placed(info: &SeriesInfo, name: &str) -> String {
+    info.place.map_or_else(|| name.to_owned(), |place| format!("{name}:{place}"))
+}
+
+/// Whether `wanted` is the UID or the number of a series, alone or with its place among the volumes of this series.
 pub(crate) fn is_called(info: &SeriesInfo, wanted: &str) -> bool {
-    info.uid == wanted || info.number.is_some_and(|number| number.to_string() == wanted)
+    let (series, place) = wanted.split_once(':').map_or((wanted, None), |(series, place)| (series, Some(place)));
+    let is_series = info.uid == series || info.number.is_some_and(|number| number.to_string() == series);
+    is_series && place.is_none_or(|wanted| info.place.is_some_and(|place| place.to_string() == wanted))
 }
 
 fn describe(catalogue: &Catalogue, series: &Series) -> SeriesInfo {
@@ -201,6 +227,7 @@ fn describe(catalogue: &Catalogue, series: &Series) -> SeriesInfo {
         number: first.number,
         description: first.description.clone(),
         part: series.part.clone(),
+        place: None,
         modality: first.modality.clone(),
         slices: if planes.is_empty() { series.instances.len() } else { planes.len() },
         matrix,

@@ -63,7 +63,7 @@ pub(crate) fn inspect(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, 
     let catalogue = Catalogue::read(patient.as_ref().map_or(path, |patient| &patient.scan))?;
     let (infos, index) = taken(&catalogue, options)?;
     let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
-    let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
+    let (series, doubled) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
     let Stack { geometry, warnings, .. } = stacked(&catalogue, &series, options.strict).map_err(of_series)?;
     let first = series.slices[0];
     let Some(image) = &catalogue.instances[first.instance].image else { return Err(DicomError::NotDicom.into()) };
@@ -84,7 +84,8 @@ pub(crate) fn inspect(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, 
         position: None,
         orientation: hepar_volume::orientation_code(&geometry),
         description: title(&infos[index]),
-        warnings: catalogue.warnings.iter().cloned().chain(warnings).collect(),
+        warnings: [catalogue.warnings.clone(), twice(&series, doubled), warnings, of_intensities(&catalogue, &series)]
+            .concat(),
         geometry,
     })
 }
@@ -110,14 +111,12 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
     }
     let of_series = |problem| DicomError::Stack { series: name(info), problem };
     let (series, doubled) = without_doubles(&catalogue, series).map_err(of_series)?;
-    if series.copies + doubled > 0 {
-        warnings.push(Warning::SlicesTwice { count: series.copies + doubled });
-    }
+    warnings.extend(twice(&series, doubled));
     if let (true, Some(first)) = (options.strict, warnings.iter().find(|w| !matches!(w, Warning::SeriesChosen { .. })))
     {
         return Err(of_series(StackProblem::Strict(first.to_string())).into());
     }
-    volume(&catalogue, &series, title(info), options.strict, warnings)
+    volume(&catalogue, &series, info, options.strict, warnings)
 }
 
 /// All series, and the place of the one that is taken.
@@ -152,6 +151,12 @@ fn title(info: &SeriesInfo) -> String {
         "" => format!("{}{part}", name(info)),
         description => format!("{} \"{description}\"{part}", name(info)),
     }
+}
+
+/// What is to be said of slices that were there twice, of which `doubled` had an instance of their own.
+fn twice(series: &Series, doubled: usize) -> Vec<Warning> {
+    let count = series.copies + doubled;
+    (count > 0).then_some(Warning::SlicesTwice { count }).into_iter().collect()
 }
 
 /// Takes out slices at the place of another one that hold the same pixels.
@@ -193,12 +198,12 @@ fn samples_of(catalogue: &Catalogue, slice: &SliceOf) -> Result<Vec<u8>, DicomEr
 fn volume(
     catalogue: &Catalogue,
     series: &Series,
-    title: String,
+    info: &SeriesInfo,
     strict: bool,
     mut warnings: Vec<Warning>,
 ) -> Result<Scan, ReadErrorKind> {
     let [rows, columns] = series.matrix(catalogue).unwrap_or_default();
-    let of_series = |problem| DicomError::Stack { series: title.clone(), problem };
+    let of_series = |problem| DicomError::Stack { series: title(info), problem };
     let Stack { geometry, slices, placed, warnings: of_stack } =
         stacked(catalogue, series, strict).map_err(of_series)?;
     warnings.extend(of_stack);
@@ -214,7 +219,7 @@ fn volume(
     warnings.extend(survey.judge(geometry.shape())?);
     let out_of_memory = |_| ReadErrorKind::OutOfMemory { voxels: geometry.shape().iter().product::<usize>() as u64 };
     let data = Array3::from_shape_vec(geometry.shape(), voxels).map_err(out_of_memory)?;
-    let source = source(catalogue, series, title, &placed, &geometry)?;
+    let source = source(catalogue, series, info, &placed, &geometry)?;
     let grid = GridHeader::from_geometry(&geometry);
     let volume = Volume::new(data, geometry).map_err(|error| ReadErrorKind::Dimensions(error.to_string()))?;
     Ok(Scan { volume, grid, warnings, dicom: Some(source) })
@@ -359,7 +364,7 @@ fn shifted(stored: &[i16], frame: [usize; 2], shift: [f64; 2], to: &mut [i16], w
 fn source(
     catalogue: &Catalogue,
     series: &Series,
-    name: String,
+    info: &SeriesInfo,
     placed: &[Placed],
     geometry: &Geometry,
 ) -> Result<DicomSource, DicomError> {
@@ -407,7 +412,8 @@ fn source(
         thickness: series.slices[0].it.thickness.filter(|mm| *mm > 0.0).unwrap_or(geometry.spacing()[0]),
         frames: frames.into_iter().map(|(_, frame)| frame).collect(),
         geometry: geometry.clone(),
-        name,
+        place: info.place,
+        name: title(info),
         files: instances.into_iter().filter_map(file).collect(),
     })
 }

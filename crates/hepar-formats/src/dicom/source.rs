@@ -42,6 +42,8 @@ const SHARED: [Tag; 20] = [
 pub struct DicomSource {
     pub(crate) shared: InMemDicomObject,
     pub(crate) series_uid: String,
+    /// Place among the volumes of the series, from 1; `None` when it is the only one.
+    pub(crate) place: Option<usize>,
     pub(crate) rows: usize,
     pub(crate) columns: usize,
     /// Thickness of slices, or their distance where they do not say it.
@@ -93,6 +95,12 @@ impl DicomSource {
     /// `SeriesInstanceUID`.
     pub fn series_uid(&self) -> &str {
         &self.series_uid
+    }
+
+    /// What [`ScanOptions::series`](crate::ScanOptions::series) takes it by: the UID, and the place of one of several
+    /// volumes of the series behind a colon.
+    pub fn series(&self) -> String {
+        self.place.map_or_else(|| self.series_uid.clone(), |place| format!("{}:{place}", self.series_uid))
     }
 
     /// Number and description of the series.

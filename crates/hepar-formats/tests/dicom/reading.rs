@@ -2,7 +2,7 @@ use std::io::Write;
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
-use hepar_formats::{ScanOptions, Warning, read_scan, read_scan_with};
+use hepar_formats::{ScanOptions, Warning, inspect, read_scan, read_scan_with};
 
 use crate::series::{COLUMNS, ROWS, Series, intensity, positions, put, sentence};
 
@@ -147,6 +147,8 @@ fn slices_that_are_there_twice_are_taken_once() {
     });
     let scan = read_scan(folder.path()).unwrap();
     assert!(scan.warnings.contains(&Warning::SlicesTwice { count: 5 }), "{:?}", scan.warnings);
+    let header = inspect(folder.path()).unwrap();
+    assert!(header.warnings.contains(&Warning::SlicesTwice { count: 5 }), "{:?}", header.warnings);
 }
 
 #[test]
@@ -160,7 +162,18 @@ fn two_scans_of_one_place_are_told_apart_by_acquisition_or_refused() {
         put(data, tags::RESCALE_INTERCEPT, VR::DS, "-1024");
     });
     let scan = read_scan(folder.path()).unwrap();
-    assert!(scan.dicom.unwrap().name().ends_with("acquisition 1"));
+    let source = scan.dicom.unwrap();
+    assert!(source.name().ends_with("acquisition 1") && source.series().ends_with(":1"));
+    let taken = |series: &str| {
+        let options = ScanOptions { series: Some(series.to_owned()), ..ScanOptions::default() };
+        read_scan_with(folder.path(), &options)
+    };
+    for series in [format!("{}:2", source.series_uid()), "1:2".to_owned()] {
+        let second = taken(&series).unwrap().dicom.unwrap();
+        assert!(second.name().ends_with("acquisition 2") && second.series().ends_with(":2"), "{series}");
+    }
+    let said = sentence(&taken("1:3").unwrap_err());
+    assert!(said.contains("no series 1:3") && said.contains(":1, ") && said.contains(":2"), "{said}");
     let same = tempfile::tempdir().unwrap();
     Series::default().write(&same.path().join("a"));
     brighter.write_with(&same.path().join("b"), |n, data| {

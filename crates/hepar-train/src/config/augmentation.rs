@@ -40,7 +40,7 @@ pub struct Augmentation {
     #[serde(default)]
     pub bulging: f64,
     /// Share of painted lesions that are nearly as dark as water, as cysts and tissue that has perished are; the others
-    /// are at most 75 HU darker than the liver, which hardly any lesion of a few patients exceeds.
+    /// are at most 75 HU darker than the liver, in a necrotic middle 105 HU.
     #[serde(default)]
     pub fluid: f64,
     /// Greatest displacement along each axis by which samples are bent, smoothly, in millimetres; not for the localizer.

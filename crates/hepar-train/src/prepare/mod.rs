@@ -9,6 +9,7 @@ mod voxels;
 use std::path::Path;
 
 use hepar_formats::{read_labels, read_scan};
+use hepar_pipeline::check_same_grid;
 use hepar_volume::{Reorientation, Volume, VoxelBox};
 use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
@@ -165,11 +166,8 @@ fn volume_case(case: &Case, config: &TrainConfig) -> Result<Option<Prepared>, Da
 pub(crate) fn read_canonical(image: &Path, labels: &Path) -> Result<(Volume<i16>, Volume<u8>), DataError> {
     let (image_path, labels_path) = (image.to_owned(), labels.to_owned());
     let (scan, labels) = (read_scan(image)?.volume, read_labels(labels)?.volume);
-    let spacing = scan.geometry().spacing();
-    let tolerance = spacing.into_iter().fold(f64::INFINITY, f64::min) / 2.0;
-    if !scan.geometry().matches(labels.geometry(), tolerance) {
-        let (image_shape, labels_shape) = (scan.shape(), labels.shape());
-        return Err(DataError::Grids { image: image_path, labels: labels_path, image_shape, labels_shape });
+    if let Err(mismatch) = check_same_grid(scan.geometry(), labels.geometry()) {
+        return Err(DataError::Grids { image: image_path, labels: labels_path, mismatch });
     }
     if let Some(&label) = labels.data().iter().find(|&&label| label > 2) {
         return Err(DataError::Label { labels: labels_path, label });

@@ -34,6 +34,11 @@ enum MeshArgument {
 }
 
 impl ContentsArguments {
+    /// Whether anything was asked for.
+    pub fn is_given(&self) -> bool {
+        self.pictures.is_some() || self.mesh.is_some() || self.identify
+    }
+
     /// What was asked for, and what is in `default` where nothing was.
     pub fn over(&self, default: Contents) -> Contents {
         let pictures = self.pictures.map_or(default.pictures, |pictures| match pictures {

@@ -53,7 +53,7 @@ pub struct Arguments {
     /// A segment for each lesion
     #[arg(long)]
     split_lesions: bool,
-    /// Replace an image that hepar wrote
+    /// Replace an image that hepar wrote; not a DICOM object
     #[arg(long)]
     force: bool,
 }

@@ -47,7 +47,7 @@ fn series_table(series: &[SeriesInfo]) -> String {
         let (taken, reason) = verdict(info);
         let part = info.part.as_ref().map(|part| format!(", {part}")).unwrap_or_default();
         [
-            info.number.map_or_else(|| "–".to_owned(), |number| number.to_string()),
+            info.number.map_or_else(|| "–".to_owned(), |_| info.name()),
             info.modality.clone(),
             format!("{}{part}", info.description),
             info.slices.to_string(),
@@ -77,6 +77,7 @@ fn series_as_json(info: &SeriesInfo) -> Value {
         "number": info.number,
         "description": info.description,
         "part": info.part,
+        "place": info.place,
         "modality": info.modality,
         "slices": info.slices,
         "matrix_rows_columns": info.matrix,

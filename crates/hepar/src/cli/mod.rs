@@ -17,11 +17,10 @@ mod train;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
-use std::num::NonZeroUsize;
 
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
-use hepar::watch::Interrupt;
+use hepar::watch::{Interrupt, printable};
 use hepar::{Error, exit, sentence};
 
 const EXAMPLES: &str = "\
@@ -44,8 +43,12 @@ pub struct Cli {
     command: Command,
     /// Threads to compute with; results do not depend on it [default: one per core]
     #[arg(long, global = true, value_name = "N", display_order = 100)]
-    threads: Option<NonZeroUsize>,
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
+    threads: Option<u16>,
 }
+
+/// More threads than any machine has cores only take their time to start.
+const MOST_THREADS: i64 = 1024;
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -73,7 +76,10 @@ impl Cli {
     /// Runs the command and returns the exit code.
     pub fn run(self) -> Result<u8, Failure> {
         if let Some(threads) = self.threads {
-            rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global().map_err(Failure::internal)?;
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(usize::from(threads))
+                .build_global()
+                .map_err(Failure::internal)?;
         }
         match self.command {
             Command::Segment(arguments) => arguments.run(),
@@ -134,7 +140,7 @@ fn interrupt() -> Result<Interrupt, Failure> {
 /// Writes text to standard output. A reader that has gone away, as `head` does, is no error.
 fn print(text: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
+    match write!(out, "{}", printable(&text)).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             let error = anyhow::Error::from(error).context("write to standard output");
             Err(Failure { code: exit::OUTPUT, error })
@@ -146,5 +152,5 @@ fn print(text: impl Display) -> Result<(), Failure> {
 /// Writes a line to standard error.
 fn warn_of(what: impl Display) {
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "hepar: {what}");
+    let _ = writeln!(io::stderr(), "hepar: {}", printable(&what));
 }

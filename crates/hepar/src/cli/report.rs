@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Labels on the scan's grid: 0 background, 1 liver, 2 tumour
     #[arg(long, value_name = "LABELS", requires = "ct")]
     labels: Option<PathBuf>,
+    /// UID or number of the DICOM series that --labels belong to [default: chosen by rules]
+    #[arg(long, value_name = "SERIES", requires = "labels")]
+    series: Option<String>,
     /// Folder for the result of --labels [default: ./CASE-hepar]
     #[arg(short, long, value_name = "OUT", requires = "labels")]
     output: Option<PathBuf>,
@@ -57,7 +60,7 @@ impl Arguments {
                 let default = PathBuf::from(format!("{}-hepar", case_name(scan)));
                 let path = self.output.clone().unwrap_or(default);
                 let folder = ResultFolder::plan(&path, self.force)?.holding(self.contents.over(Contents::default()));
-                let labelled = LabelledScan { scan: scan.clone(), labels: labels.clone() };
+                let labelled = LabelledScan { scan: scan.clone(), series: self.series.clone(), labels: labels.clone() };
                 (labelled.run(&folder, &terminal), path)
             }
             _ => return Err(Failure::usage("make a report: RESULT, or --ct and --labels are needed")),

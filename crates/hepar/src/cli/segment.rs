@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -159,9 +160,17 @@ impl Arguments {
         if let (Some(_), Some(image)) = (&self.series, self.inputs.iter().find(|path| names_an_image(path))) {
             return Err(Failure::usage(format_args!("use --series for {}: it is no DICOM", image.display())));
         }
-        if let Some(output) = self.output.as_deref().filter(|path| is_dicom_file(path)) {
+        if let Some(output) = self.output.as_deref().filter(|path| is_other_image(path)) {
             let why = "labels alone are .nii, .nii.gz, .nrrd or .mha; for DICOM name a folder, and --write seg";
             return Err(Failure::usage(format_args!("write {}: {why}", output.display())));
+        }
+        if let Some(output) = self.output.as_deref().filter(|path| inputs > 1 && names_an_image(path)) {
+            return Err(Failure::usage(format_args!("write {inputs} results to {}: name a folder", output.display())));
+        }
+        let wants_folder = self.write.is_some() || self.contents.is_given();
+        if let Some(output) = self.output.as_deref().filter(|path| wants_folder && names_an_image(path)) {
+            let why = "--write, --pictures, --mesh and --identify are for a result's folder";
+            return Err(Failure::usage(format_args!("write labels alone to {}: {why}", output.display())));
         }
         let products = Products {
             files: self.write.as_ref().map(|files| files.iter().flat_map(Write::products).copied().collect()),
@@ -173,9 +182,10 @@ impl Arguments {
     }
 }
 
-/// Whether a path looks like that of a DICOM object.
-fn is_dicom_file(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("dcm"))
+/// Whether a path looks like that of a DICOM object, or of an image in a format that is not written.
+fn is_other_image(path: &Path) -> bool {
+    let is = |ending: &OsStr| ["dcm", "mhd", "nhdr", "hdr", "img"].iter().any(|of| ending.eq_ignore_ascii_case(of));
+    path.extension().is_some_and(is)
 }
 
 fn line(case: &PlannedCase, findings: &Findings) -> String {

@@ -163,7 +163,9 @@ impl Arguments {
             models.iter().flat_map(|model| &model.configs).next().map_or(StageName::Liver, |config| config.stage);
         let cases = if self.data.is_empty() { Vec::new() } else { discover(&self.data).map_err(wrong(first))? };
         for config in models.iter().flat_map(|model| &model.configs) {
-            Split::new(&cases, config).map_err(wrong(config.stage))?;
+            Split::new(&cases, config)
+                .and_then(|split| split.without_unit_grids(config))
+                .map_err(wrong(config.stage))?;
         }
         Ok(())
     }

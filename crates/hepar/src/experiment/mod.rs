@@ -17,7 +17,7 @@ use hepar_train::{PatientId, Source, TrainError, discover, fold_of};
 use crate::cohort::PlannedCase;
 use crate::error::{Error, ErrorKind, sentence};
 use crate::evaluate::{self, Evaluation, Pair, Pairing, Protocol, as_json, evaluate_pairs};
-use crate::manifest::{MANIFEST_FILE, ModelIdentity};
+use crate::manifest::{Manifest, ModelIdentity};
 use crate::output::{Destination, LABELS_FILE, OutputError, OutputErrorKind, ResultFolder, write_file};
 use crate::segment::{Options, Segmenter};
 use crate::watch::Listener;
@@ -110,11 +110,12 @@ impl Experiment {
     ///
     /// Cases named in `exclude`, as `lits/lits011`, are left out: those whose labels know no tumours, for instance. There
     /// must be one model, or one for each fold. `force` lets the tables of an earlier experiment be replaced;
-    /// results of scans that the same model made are kept in any case, so that an experiment can be gone on with.
+    /// results that this program made of the same scans by the same model are kept in any case, so that an experiment can
+    /// be gone on with.
     ///
     /// # Errors
-    /// When there are no labelled scans, none has a name that is to be left out, models and folds do not fit, or something
-    /// must not be overwritten.
+    /// When there are no labelled scans, two of them have the same folder, none has a name that is to be left out, models and
+    /// folds do not fit, or something must not be overwritten.
     pub fn plan(
         question: Question,
         data: &[PathBuf],
@@ -140,6 +141,11 @@ impl Experiment {
         for case in found.into_iter().filter(|case| !exclude.contains(&case.name)) {
             let Source::Volume { image, labels } = case.source else { continue };
             let name = case.name.replace('/', "-");
+            let has_name = |other: &ExperimentCase| other.planned.name == name;
+            if cases.iter().any(has_name) {
+                let problem = format!("two cases would have the folder {name}; rename one of them");
+                return Err(ErrorKind::Experiment(problem).into());
+            }
             let destination = Destination::Folder(ResultFolder::plan(&output.join("cases").join(&name), true)?);
             let planned = PlannedCase { name, input: image, destination };
             let fold = fold_of(&case.patient, folds);
@@ -227,12 +233,11 @@ impl Experiment {
     }
 }
 
-/// Whether the case's folder has a result of the model already; the manifest is written last.
+/// Whether the case's folder has this program's result of the scan by the model already; the manifest is written last.
 fn is_done(case: &ExperimentCase, model: &ModelIdentity) -> bool {
-    let manifest = case.planned.destination.path().join(MANIFEST_FILE);
-    let text = std::fs::read(manifest).unwrap_or_default();
-    let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-    manifest["model"]["sha256"] == model.sha256.as_str() && case.planned.destination.path().join(LABELS_FILE).is_file()
+    let folder = case.planned.destination.path();
+    let is_of = |manifest: Manifest| manifest.is_of(model, &case.planned.input);
+    folder.join(LABELS_FILE).is_file() && Manifest::read(folder).is_ok_and(is_of)
 }
 
 /// Checks that the tables may be written.
@@ -268,6 +273,21 @@ mod tests {
         assert_eq!(cases, [(1, "volume-11".to_owned()), (3, "volume-3".to_owned())]);
         assert!(plan(1).is_ok());
         assert!(plan(2).unwrap_err().to_string().contains("2 models for 5 folds"));
+    }
+
+    #[test]
+    fn two_cases_cannot_have_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        for (below, case) in [("a", "b-c"), ("a-b", "c")] {
+            let below = folder.path().join(below);
+            std::fs::create_dir(&below).unwrap();
+            for what in ["ct", "label"] {
+                std::fs::write(below.join(format!("{case}_{what}.nii.gz")), "").unwrap();
+            }
+        }
+        let data = [folder.path().to_owned()];
+        let error = Experiment::plan(Question::Generalisation, &data, &[], 1, &folder.path().join("out"), false);
+        assert!(error.unwrap_err().to_string().contains("two cases would have the folder a-b-c"));
     }
 
     #[test]

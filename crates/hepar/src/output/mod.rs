@@ -1,7 +1,8 @@
 //! Where results go: what may be written, and how it appears.
 //!
 //! Files that hepar did not write are never overwritten; its own are replaced only where that was asked for. A result
-//! is made beside its place and moved there when it is complete, so that nothing half-written is ever found.
+//! is made beside its place and moved there when it is complete, so that nothing half-written is ever found. In the folder
+//! of an earlier result its files take the place of the old ones one after the other, the manifest last.
 
 mod contents;
 mod file;

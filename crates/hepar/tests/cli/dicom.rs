@@ -158,6 +158,17 @@ fn probabilities_are_written_when_they_are_asked_for_and_stay_when_a_result_is_m
 }
 
 #[test]
+fn a_segmentation_of_a_study_gets_a_report_of_its_own() {
+    let folder = folder_with_study();
+    hepar(folder.path(), &["convert", "a_label.nii.gz", "seg.dcm", "--like", "study"]).expect(0);
+    let report = ["report", "--ct", "study", "--labels", "seg.dcm", "-o", "out", "-q"];
+    hepar(folder.path(), &[&report[..], &["--series", "7"]].concat()).expect(0);
+    let labels = read_labels(&folder.path().join("out/labels.nii.gz")).unwrap();
+    assert_eq!(labels.volume.data(), phantom().labels.data());
+    hepar(folder.path(), &[&report[..], &["--force", "--series", "99"]].concat()).fails(3, &["no series 99"]);
+}
+
+#[test]
 fn a_report_names_the_patient_of_a_study_only_when_asked() {
     let folder = folder_with_study();
     segment(folder.path(), &["study", "-o", "out", "-q"]).expect(0);
@@ -196,7 +207,16 @@ fn files_become_files_of_other_formats() {
         assert_eq!(labels.volume.data(), phantom().labels.data(), "{file}");
     }
     convert(&["a_label.nii.gz", "x.dcm"]).fails(2, &["--like"]);
+    // The series of --like is chosen, too.
+    let other = ["a_label.nii.gz", "of-series.dcm", "--like", "study", "--series"];
+    convert(&[&other[..], &["99"]].concat()).fails(3, &["no series 99"]);
+    convert(&[&other[..], &["7"]].concat()).expect(0);
     convert(&["study", "x.dcm"]).fails(2, &["cannot become a DICOM series"]);
     convert(&["study", "x.png"]).fails(2, &["must end in"]);
+    convert(&["study", "x.seg.nrrd"]).fails(2, &["cannot become a .seg.nrrd"]);
+    convert(&["a_label.nii.gz", "x.dcm", "--like", "a_ct.nii.gz"]).fails(2, &["the DICOM series"]);
+    convert(&["study", "new/folder/ct.nii.gz"]).expect(0);
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "p", "-q", "--write", "probabilities"]).expect(0);
+    convert(&["p/liver-probability.nii.gz", "x.nrrd"]).fails(2, &["rounded to whole numbers"]);
     convert(&["a_label.nii.gz", "seg.dcm", "--like", "study"]).fails(5, &["seg.dcm: it exists. Take another name"]);
 }

@@ -1,6 +1,8 @@
 //! `hepar experiment`.
 
-use crate::program::{folder_with_scan, hepar, json, model};
+use std::path::Path;
+
+use crate::program::{folder_with_scan, hepar, json, model, names};
 
 #[test]
 fn one_case_gives_the_articles_tables_and_is_not_done_twice() {
@@ -22,7 +24,20 @@ fn one_case_gives_the_articles_tables_and_is_not_done_twice() {
     let labels = std::fs::read_dir(path("cases")).unwrap().next().unwrap().unwrap().path().join("labels.nii.gz");
     let written = std::fs::metadata(&labels).unwrap().modified().unwrap();
     hepar(folder.path(), &[&arguments[..], &["--force"]].concat()).expect(0);
-    assert_eq!(std::fs::metadata(&labels).unwrap().modified().unwrap(), written);
+    let modified = || std::fs::metadata(&labels).unwrap().modified().unwrap();
+    assert_eq!(modified(), written);
+    // The same weights with another threshold are another model.
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    for file in names(Path::new(model)) {
+        std::fs::copy(Path::new(model).join(&file), other.join(&file)).unwrap();
+    }
+    let card = std::fs::read_to_string(other.join("model.toml")).unwrap();
+    std::fs::write(other.join("model.toml"), card.replacen("threshold = 0.5", "threshold = 0.25", 1)).unwrap();
+    let arguments =
+        ["experiment", "lits", "--data", ".", "--folds", "3", "--model", "other", "-o", "out", "-q", "--force"];
+    hepar(folder.path(), &arguments).expect(0);
+    assert_ne!(modified(), written);
 }
 
 #[test]

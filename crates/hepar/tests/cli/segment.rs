@@ -63,6 +63,12 @@ fn a_file_gets_the_labels_alone() {
     let again = ["a_ct.nii.gz", "-o", "new/l.nii.gz", "--stages", "liver"];
     segment(folder.path(), &again).fails(5, &["new/l.nii.gz: it exists; --force replaces it"]);
     segment(folder.path(), &[&again[..], &["--force"]].concat()).expect(0);
+    segment(folder.path(), &["a_ct.nii.gz", "a_ct.nii.gz", "-o", "x.nii.gz"]).fails(2, &["name a folder"]);
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "x.mhd"]).fails(2, &["x.mhd", "labels alone are"]);
+    for of_folders in [&["--write", "labels,nrrd"][..], &["--pictures", "all"], &["--mesh", "glb"], &["--identify"]] {
+        let arguments = [&["a_ct.nii.gz", "-o", "x.nii.gz"], of_folders].concat();
+        segment(folder.path(), &arguments).fails(2, &["x.nii.gz", "for a result's folder"]);
+    }
 }
 
 #[test]

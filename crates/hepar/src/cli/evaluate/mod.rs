@@ -93,6 +93,10 @@ impl Arguments {
         }
         let files = [&self.json, &self.csv, &self.lesions, &self.html];
         files.into_iter().flatten().try_for_each(|path| plan_new_file(path))?;
+        let named: Vec<&PathBuf> = files.into_iter().flatten().collect();
+        if let Some(twice) = named.iter().enumerate().find(|(n, path)| named[..*n].contains(path)) {
+            return Err(Failure::usage(format_args!("write {}: it is named twice", twice.1.display())));
+        }
         let options = self.options();
         let evaluation = self.evaluate(&options)?;
         let (compared, other_problems) = self.compare(&evaluation, &options)?;
