@@ -119,6 +119,12 @@ pub enum ErrorKind {
         /// What is wrong.
         source: TrainError,
     },
+    /// Folds cannot be trained as they are asked for.
+    #[error("{0}")]
+    Folds(String),
+    /// Where the model of trained networks is to be, there is that of others.
+    #[error("make the model {}: another one is there; remove it to have a new one", .0.display())]
+    OtherModel(PathBuf),
     /// A data set cannot be packed.
     #[error("{doing}")]
     Pack {
@@ -220,7 +226,8 @@ impl Error {
             Kind::NeedsDicom { .. } | Kind::Convert { .. } => exit::USAGE,
             Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } | Kind::Experiment(_) => exit::USAGE,
             Kind::NoRun(_) | Kind::OtherSettings { .. } | Kind::NoMember { .. } => exit::USAGE,
-            Kind::Output(_) => exit::OUTPUT,
+            Kind::Folds(_) => exit::USAGE,
+            Kind::Output(_) | Kind::OtherModel(_) => exit::OUTPUT,
             Kind::Network(error) => error.exit_code(),
             Kind::Train { source, .. } => of_training(source),
             Kind::Pack { source: PackError::Data(_), .. } => exit::INPUT,

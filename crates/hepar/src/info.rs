@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use hepar_formats::{
-    DicomError, HeaderInfo, ReadErrorKind, ScanOptions, SeriesInfo, Warning, inspect_with, list_series, read_labels,
-    read_scan_with,
+    DicomError, HeaderInfo, ReadErrorKind, ScanOptions, SeriesInfo, Verdict, Warning, inspect_with, list_series,
+    read_labels, read_scan_with,
 };
 
-use crate::error::Error;
+use serde_json::{Value, json};
+
+use crate::error::{Error, sentence};
 
 /// What is in a file.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct Info {
     pub header: Option<HeaderInfo>,
     /// What the voxels are, or why they cannot be used.
     pub voxels: Result<Voxels, Error>,
+    /// What the readers found odd in header and voxels, but for what `series` and `voxels` say.
+    pub warnings: Vec<Warning>,
 }
 
 /// What the voxels of a file are.
@@ -60,16 +64,18 @@ impl Info {
             Err(_) if !series.is_empty() => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { series, header, voxels: voxels(path, options) })
-    }
-
-    /// What the readers found, without the warning that [`Voxels::Intensities`] states.
-    pub fn warnings(&self) -> &[Warning] {
-        self.header.as_ref().map_or(&[], |header| &header.warnings)
+        let mut warnings = header.as_ref().map_or_else(Vec::new, |header| header.warnings.clone());
+        let voxels = voxels(path, options, &mut |of_scan| {
+            let is_said = matches!(of_scan, Warning::NotHounsfield { .. } | Warning::SeriesChosen { .. });
+            if !is_said && !warnings.contains(&of_scan) {
+                warnings.push(of_scan);
+            }
+        });
+        Ok(Self { series, header, voxels, warnings })
     }
 }
 
-fn voxels(path: &Path, options: &ScanOptions) -> Result<Voxels, Error> {
+fn voxels(path: &Path, options: &ScanOptions, warn: &mut dyn FnMut(Warning)) -> Result<Voxels, Error> {
     let scan = match read_scan_with(path, options) {
         Err(error) if matches!(error.kind(), ReadErrorKind::LooksLikeLabels { .. }) => return labels(path),
         Err(error) if matches!(error.kind(), ReadErrorKind::Dicom(DicomError::NoSeries(_))) && path.is_file() => {
@@ -80,6 +86,7 @@ fn voxels(path: &Path, options: &ScanOptions) -> Result<Voxels, Error> {
     };
     let (min, max) = scan.volume.data().iter().fold((i16::MAX, i16::MIN), |(min, max), &v| (min.min(v), max.max(v)));
     let hounsfield = !scan.warnings.iter().any(|warning| matches!(warning, Warning::NotHounsfield { .. }));
+    scan.warnings.into_iter().for_each(warn);
     Ok(Voxels::Intensities { min, max, hounsfield })
 }
 
@@ -90,4 +97,76 @@ fn labels(path: &Path) -> Result<Voxels, Error> {
     let ml = labels.geometry().voxel_volume() / 1000.0;
     let present = (0..=u8::MAX).zip(counts).filter(|(_, voxels)| *voxels > 0);
     Ok(Voxels::Labels(present.map(|(label, voxels)| LabelCount { label, voxels, ml: voxels as f64 * ml }).collect()))
+}
+
+/// Whether a series is segmented, and why or why not.
+pub fn verdict(info: &SeriesInfo) -> (&'static str, &str) {
+    match &info.verdict {
+        Verdict::Chosen(reason) => ("yes", reason),
+        Verdict::NotChosen(reason) => ("no", reason),
+        Verdict::Unusable(reason) => ("cannot be", reason),
+    }
+}
+
+/// What the file `path` is, for programs.
+pub fn as_json(path: &Path, info: &Info) -> Value {
+    let voxels = match &info.voxels {
+        Ok(Voxels::Intensities { min, max, hounsfield }) => {
+            json!({ "kind": "intensities", "min": min, "max": max, "looks_like_ct": hounsfield })
+        }
+        Ok(Voxels::Labels(counts)) => {
+            let label = |c: &LabelCount| json!({ "label": c.label, "voxels": c.voxels, "ml": c.ml });
+            json!({ "kind": "labels", "labels": counts.iter().map(label).collect::<Vec<_>>() })
+        }
+        Err(error) => json!({ "kind": "unusable", "problem": format!("failed to {}", sentence(error)) }),
+    };
+    let mut json = json!({ "schema": 1, "path": path.display().to_string() });
+    let Value::Object(object) = &mut json else { return json };
+    if let Some(Value::Object(header)) = info.header.as_ref().map(header_as_json) {
+        object.extend(header);
+    }
+    if !info.series.is_empty() {
+        object.insert("series".to_owned(), info.series.iter().map(series_as_json).collect());
+    }
+    object.insert("voxels".to_owned(), voxels);
+    object.insert("warnings".to_owned(), info.warnings.iter().map(ToString::to_string).collect());
+    json
+}
+
+fn header_as_json(header: &HeaderInfo) -> Value {
+    let [k, j, i] = header.geometry.spacing();
+    json!({
+        "format": header.format,
+        "compressed": header.compressed,
+        "pair": header.pair,
+        "byte_order": header.byte_order.to_string(),
+        "datatype": header.datatype.to_string(),
+        "scaling": { "slope": header.scaling.0, "intercept": header.scaling.1 },
+        "dims_ijk": header.dims,
+        "spacing_ijk_mm": [i, j, k],
+        "orientation": header.orientation,
+        "affine_ras_mm": header.geometry.affine(),
+        "affine_source": header.position.map(|position| position.source.to_string()),
+        "sform_code": header.position.map(|position| position.sform_code),
+        "qform_code": header.position.map(|position| position.qform_code),
+        "description": header.description,
+    })
+}
+
+fn series_as_json(info: &SeriesInfo) -> Value {
+    let (taken, reason) = verdict(info);
+    json!({
+        "uid": info.uid,
+        "number": info.number,
+        "description": info.description,
+        "part": info.part,
+        "place": info.place,
+        "modality": info.modality,
+        "slices": info.slices,
+        "matrix_rows_columns": info.matrix,
+        "extent_mm": info.extent,
+        "orientation": info.orientation,
+        "segmented": taken,
+        "reason": reason,
+    })
 }

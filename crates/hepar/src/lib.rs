@@ -26,7 +26,8 @@
 //! - [`evaluate`]: labels against a reference;
 //! - [`experiment`]: the article's tables over a data set;
 //! - [`info`], [`convert`], [`phantom`], [`network`], [`assemble`], [`export`], [`import`]: the smaller jobs;
-//! - [`training_page`]: how a training went, as a page;
+//! - [`data_set`]: what is wrong with the cases of a data set;
+//! - [`train`], [`training_page`]: networks, the models of them, and how a training went, as a page;
 //! - [`exit`]: what the program's exit codes mean.
 
 pub mod assemble;
@@ -34,6 +35,7 @@ pub mod cases;
 mod clock;
 pub mod cohort;
 pub mod convert;
+pub mod data_set;
 pub mod demo;
 mod embedded;
 pub mod engine;
@@ -52,6 +54,7 @@ pub mod output;
 pub mod phantom;
 pub mod report;
 pub mod segment;
+pub mod train;
 pub mod training_page;
 mod training_views;
 pub mod watch;

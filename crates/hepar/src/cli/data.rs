@@ -2,13 +2,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use hepar::data_set::as_json;
 use hepar::output::{plan_new_file, write_file};
 use hepar::{ErrorKind, exit};
 use hepar_train::{
     CaseReport, Finding, LabelFacts, PackError, Packing, PatientId, ScanFacts, Source, TrainError, check, discover,
     discover_all,
 };
-use serde_json::{Value, json};
 
 use super::{Failure, print};
 
@@ -16,9 +16,6 @@ const EXAMPLES: &str = "\
 Examples:
   hepar data check lits ircad --json data.json   what is wrong with the cases, and their folds
   hepar data pack lits ircad -o packed           then: hepar train tumour --data packed --run runs/tumour";
-
-/// Version of the JSON layout; it grows when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
 
 /// Check and prepare data sets for training
 #[derive(Debug, Args)]
@@ -76,7 +73,7 @@ fn check_cases(data: &[PathBuf], folds: u16, json: Option<&Path>) -> Result<u8, 
     let reports = check(&cases, usize::from(folds), &mut say);
     print(summary(&reports))?;
     if let Some(path) = json {
-        write_file(path, format!("{:#}\n", manifest(&reports, folds)).as_bytes())?;
+        write_file(path, format!("{:#}\n", as_json(&reports, folds)).as_bytes())?;
     }
     Ok(if reports.iter().all(CaseReport::is_readable) { exit::DONE } else { exit::SOME_FAILED })
 }
@@ -133,44 +130,6 @@ fn summary(reports: &[CaseReport]) -> String {
     let suspicious = reports.iter().filter(|report| report.is_suspicious()).count();
     let (cases, patients) = (counted(reports.len(), "case"), counted(patients.len(), "patient"));
     format!("{cases} of {patients}, {suspicious} with findings\n")
-}
-
-/// The cases for programs; the layout is described in `docs/training.md`.
-fn manifest(reports: &[CaseReport], folds: u16) -> Value {
-    let cases: Vec<Value> = reports.iter().map(case_as_json).collect();
-    json!({ "schema": SCHEMA, "folds": folds, "cases": cases })
-}
-
-fn case_as_json(report: &CaseReport) -> Value {
-    let path = |path: &Path| path.display().to_string();
-    let (image, label_file, slices) = match &report.case.source {
-        Source::Volume { image, labels } => (path(image), Some(path(labels)), None),
-        Source::Slices { file, indices } => (path(file), None, Some(indices.len())),
-    };
-    let (scan, labels) = (report.scan.as_ref(), report.labels.as_ref());
-    let sentences = |notes: bool| -> Vec<String> {
-        report.findings.iter().filter(|finding| finding.is_note() == notes).map(ToString::to_string).collect()
-    };
-    json!({
-        "name": report.case.name,
-        "patient": report.case.patient.as_str(),
-        "fold": report.fold,
-        "kept_for_tests": report.is_kept_for_tests(),
-        "image": image,
-        "labels": label_file,
-        "slices": slices,
-        "shape_ijk": scan.map(|scan| ijk(scan.shape)),
-        "spacing_ijk_mm": scan.map(|scan| ijk(scan.spacing)),
-        "orientation": scan.map(|scan| scan.orientation.as_str()),
-        "range_hu": scan.map(|scan| scan.range),
-        "voxels_sha256": scan.map(|scan| scan.voxels_sha256.as_str()),
-        "label_voxels": labels.map(|labels| &labels.voxels),
-        "liver_ml": labels.map(|labels| labels.liver_ml),
-        "tumour_ml": labels.map(|labels| labels.tumour_ml),
-        "lesions": labels.map(|labels| labels.lesions),
-        "findings": sentences(false),
-        "notes": sentences(true),
-    })
 }
 
 /// What belongs to the axes `[k, j, i]`, in the order in which files have them.

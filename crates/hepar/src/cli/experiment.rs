@@ -4,13 +4,13 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use hepar::experiment::losses::{LossResult, Losses};
 use hepar::experiment::{Experiment, ExperimentCase, Question};
+use hepar::train::read_config;
 use hepar::watch::Terminal;
 use hepar::{CpuEngine, Error, exit, open_model, sentence};
 use hepar_model::engine::Engine;
 use hepar_train::{Control, DEFAULT_MEMORY, TrainConfig};
 
 use super::model::StageArgument;
-use super::train::read as read_config;
 use super::{Failure, interrupt, print};
 
 const NOTES: &str = "\

@@ -1,10 +1,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use hepar::info::{Info, LabelCount, Voxels};
+use hepar::info::{Info, LabelCount, Voxels, as_json, verdict};
 use hepar::{ScanOptions, exit};
-use hepar_formats::{HeaderInfo, NiftiPosition, SeriesInfo, Verdict};
-use serde_json::{Value, json};
+use hepar_formats::{HeaderInfo, NiftiPosition, SeriesInfo};
 
 use super::{Failure, print, text, warn_of};
 
@@ -25,13 +24,13 @@ impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
         let info = Info::of(&self.path, &ScanOptions { series: self.series, strict: false })?;
         if self.json {
-            print(format_args!("{:#}\n", as_json(&self.path.display().to_string(), &info)))?;
+            print(format_args!("{:#}\n", as_json(&self.path, &info)))?;
         } else {
             if !info.series.is_empty() {
                 print(series_table(&info.series))?;
             }
             print(text::aligned(&lines(&info)))?;
-            info.warnings().iter().for_each(|warning| warn_of(format_args!("warning: {warning}")));
+            info.warnings.iter().for_each(|warning| warn_of(format_args!("warning: {warning}")));
         }
         match info.voxels {
             Ok(_) => Ok(exit::DONE),
@@ -60,32 +59,6 @@ fn series_table(series: &[SeriesInfo]) -> String {
     };
     let header = ["series", "", "description", "slices", "matrix", "mm", "axes", "segmented", "UID"];
     text::table(header, series.iter().map(row))
-}
-
-fn verdict(info: &SeriesInfo) -> (&'static str, &str) {
-    match &info.verdict {
-        Verdict::Chosen(reason) => ("yes", reason),
-        Verdict::NotChosen(reason) => ("no", reason),
-        Verdict::Unusable(reason) => ("cannot be", reason),
-    }
-}
-
-fn series_as_json(info: &SeriesInfo) -> Value {
-    let (taken, reason) = verdict(info);
-    json!({
-        "uid": info.uid,
-        "number": info.number,
-        "description": info.description,
-        "part": info.part,
-        "place": info.place,
-        "modality": info.modality,
-        "slices": info.slices,
-        "matrix_rows_columns": info.matrix,
-        "extent_mm": info.extent,
-        "orientation": info.orientation,
-        "segmented": taken,
-        "reason": reason,
-    })
 }
 
 fn lines(info: &Info) -> Vec<(&'static str, String)> {
@@ -148,48 +121,4 @@ fn labels(LabelCount { label, voxels, ml }: &LabelCount) -> String {
 
 fn joined(dims: &[u64]) -> String {
     dims.iter().map(u64::to_string).collect::<Vec<_>>().join(" × ")
-}
-
-fn as_json(path: &str, info: &Info) -> Value {
-    let voxels = match &info.voxels {
-        Ok(Voxels::Intensities { min, max, hounsfield }) => {
-            json!({ "kind": "intensities", "min": min, "max": max, "looks_like_ct": hounsfield })
-        }
-        Ok(Voxels::Labels(counts)) => {
-            let label = |c: &LabelCount| json!({ "label": c.label, "voxels": c.voxels, "ml": c.ml });
-            json!({ "kind": "labels", "labels": counts.iter().map(label).collect::<Vec<_>>() })
-        }
-        Err(error) => json!({ "kind": "unusable", "problem": format!("failed to {}", hepar::sentence(error)) }),
-    };
-    let mut json = json!({ "schema": 1, "path": path });
-    let Value::Object(object) = &mut json else { return json };
-    if let Some(Value::Object(header)) = info.header.as_ref().map(header_as_json) {
-        object.extend(header);
-    }
-    if !info.series.is_empty() {
-        object.insert("series".to_owned(), info.series.iter().map(series_as_json).collect());
-    }
-    object.insert("voxels".to_owned(), voxels);
-    object.insert("warnings".to_owned(), info.warnings().iter().map(ToString::to_string).collect());
-    json
-}
-
-fn header_as_json(header: &HeaderInfo) -> Value {
-    let [k, j, i] = header.geometry.spacing();
-    json!({
-        "format": header.format,
-        "compressed": header.compressed,
-        "pair": header.pair,
-        "byte_order": header.byte_order.to_string(),
-        "datatype": header.datatype.to_string(),
-        "scaling": { "slope": header.scaling.0, "intercept": header.scaling.1 },
-        "dims_ijk": header.dims,
-        "spacing_ijk_mm": [i, j, k],
-        "orientation": header.orientation,
-        "affine_ras_mm": header.geometry.affine(),
-        "affine_source": header.position.map(|position| position.source.to_string()),
-        "sform_code": header.position.map(|position| position.sform_code),
-        "qform_code": header.position.map(|position| position.qform_code),
-        "description": header.description,
-    })
 }
