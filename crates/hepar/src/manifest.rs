@@ -309,9 +309,9 @@ impl Grid {
 }
 
 impl Written {
-    /// The manifest in `folder`, when there is one and hepar wrote it.
-    pub(crate) fn read(folder: &Path) -> Option<Self> {
-        let bytes = std::fs::read(folder.join(MANIFEST_FILE)).ok()?;
+    /// The manifest at `path`, when there is one and hepar wrote it.
+    pub(crate) fn read(path: &Path) -> Option<Self> {
+        let bytes = std::fs::read(path).ok()?;
         serde_json::from_slice(&bytes).ok().filter(|written: &Self| written.program == PROGRAM)
     }
 
@@ -357,10 +357,10 @@ mod tests {
     fn only_a_manifest_of_hepar_is_recognised() {
         let folder = tempfile::tempdir().unwrap();
         let write = |text: &str| std::fs::write(folder.path().join(MANIFEST_FILE), text).unwrap();
-        assert!(Written::read(folder.path()).is_none());
+        assert!(Written::read(&folder.path().join(MANIFEST_FILE)).is_none());
         write("{\"program\": \"another\"}");
-        assert!(Written::read(folder.path()).is_none());
+        assert!(Written::read(&folder.path().join(MANIFEST_FILE)).is_none());
         write("{\"program\": \"hepar\", \"files\": {\"a\": \"12\"}}");
-        assert_eq!(Written::read(folder.path()).unwrap().hash("a"), Some("12"));
+        assert_eq!(Written::read(&folder.path().join(MANIFEST_FILE)).unwrap().hash("a"), Some("12"));
     }
 }

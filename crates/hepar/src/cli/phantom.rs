@@ -81,6 +81,9 @@ enum PartName {
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
+        if self.part != PartName::Abdomen && self.tumours.is_some_and(|count| count > 0) {
+            return Err(Failure::usage("draw tumours: only the abdomen has a liver"));
+        }
         let spec = self.spec();
         let prefix = self.output.unwrap_or_else(|| PathBuf::from(format!("phantom-{}", self.seed)));
         let files = PhantomFiles::plan(&prefix, self.seed, self.force)?;

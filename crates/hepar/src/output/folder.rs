@@ -26,6 +26,9 @@ use crate::output::{
 use crate::segment::SegmentedCase;
 use crate::watch::{Listener, go_on};
 
+/// The manifest of a result that is taking the place of another one.
+const NEXT_MANIFEST_FILE: &str = ".manifest.json.next";
+
 /// Files that a result may have, beside its [`Product`]s and those in [`FOLDERS`]; the manifest is the last to appear.
 const FILES: [&str; 7] = [LESIONS_FILE, RESULT_FILE, PREVIEW_FILE, MONTAGE_FILE, REPORT_FILE, MESH_FILE, MANIFEST_FILE];
 
@@ -238,13 +241,16 @@ impl ResultFolder {
             let _ = staging.keep();
             return Ok(());
         }
+        // Whoever stops this halfway finds files of two results, and both manifests to know them by.
+        let (made, next) = (staging.path().join(MANIFEST_FILE), self.path.join(NEXT_MANIFEST_FILE));
+        fs::rename(made, &next).map_err(|error| OutputError::new(&next, error))?;
         // What the earlier result had and this one has not would belong to nothing.
         for name in self.existing_files().into_iter().filter(|name| !files.contains_key(name) && name != MANIFEST_FILE)
         {
             let path = self.path.join(name);
             fs::remove_file(&path).map_err(|error| OutputError::new(&path, error))?;
         }
-        for name in files.keys().map(String::as_str).chain([MANIFEST_FILE]) {
+        for name in files.keys() {
             let (made, path) = (staging.path().join(name), self.path.join(name));
             if !made.exists() {
                 continue;
@@ -252,7 +258,8 @@ impl ResultFolder {
             make_parent(&path)?;
             fs::rename(made, &path).map_err(|error| OutputError::new(&path, error))?;
         }
-        Ok(())
+        let path = self.path.join(MANIFEST_FILE);
+        fs::rename(next, &path).map_err(|error| OutputError::new(&path, error))
     }
 
     /// Names of the files that are there and could be of a result.
@@ -272,20 +279,26 @@ impl ResultFolder {
 
     /// Checks that no file of the folder would be overwritten that must not be.
     fn check_files(&self) -> Result<(), OutputError> {
-        let written = Written::read(&self.path);
+        // The second is there when a replacement was interrupted: some files are of it already.
+        let manifests = [MANIFEST_FILE, NEXT_MANIFEST_FILE].map(|name| Written::read(&self.path.join(name)));
+        let manifests: Vec<Written> = manifests.into_iter().flatten().collect();
         for name in self.existing_files() {
             let path = self.path.join(&name);
-            let Some(written) = &written else { return Err(OutputError::new(&path, OutputErrorKind::Foreign)) };
+            if manifests.is_empty() {
+                return Err(OutputError::new(&path, OutputErrorKind::Foreign));
+            }
             if self.overwrite == Overwrite::Never {
                 return Err(OutputError::new(&self.path, OutputErrorKind::Exists));
             }
             if name == MANIFEST_FILE || name == LABELS_FILE && self.overwrite == Overwrite::AllButLabels {
                 continue;
             }
-            match written.hash(&name) {
-                Some(expected) if expected == self.hash(&self.path, &name)? => {}
-                Some(_) => return Err(OutputError::new(&path, OutputErrorKind::Changed)),
-                None => return Err(OutputError::new(&path, OutputErrorKind::Foreign)),
+            let written: Vec<&str> = manifests.iter().filter_map(|manifest| manifest.hash(&name)).collect();
+            if written.is_empty() {
+                return Err(OutputError::new(&path, OutputErrorKind::Foreign));
+            }
+            if !written.contains(&self.hash(&self.path, &name)?.as_str()) {
+                return Err(OutputError::new(&path, OutputErrorKind::Changed));
             }
         }
         Ok(())
@@ -333,6 +346,21 @@ mod tests {
         }
         let folder = folder_with(&[("notes.txt", "mine")], "");
         assert!(ResultFolder::plan(folder.path(), false).is_ok(), "nothing would be overwritten");
+    }
+
+    #[test]
+    fn a_result_whose_replacement_was_interrupted_can_be_replaced() {
+        let manifest = |files: &[(&str, &str)]| {
+            let files: Vec<String> =
+                files.iter().map(|(name, text)| format!("\"{name}\": \"{}\"", sha256(text.as_bytes()))).collect();
+            format!("{{\"program\": \"hepar\", \"files\": {{{}}}}}", files.join(", "))
+        };
+        let names = [LESIONS_FILE, REPORT_FILE];
+        let [old, new] = ["old", "new"].map(|text| manifest(&names.map(|name| (name, text))));
+        let folder = folder_with(&[(LESIONS_FILE, "new"), (REPORT_FILE, "old"), (NEXT_MANIFEST_FILE, &new)], &old);
+        assert!(ResultFolder::plan(folder.path(), true).is_ok());
+        fs::write(folder.path().join(REPORT_FILE), "mine").unwrap();
+        assert!(kind_of(ResultFolder::plan(folder.path(), true).unwrap_err()).contains("changed"));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Files that hepar did not write are never overwritten; its own are replaced only where that was asked for. A result
 //! is made beside its place and moved there when it is complete, so that nothing half-written is ever found. In the folder
-//! of an earlier result its files take the place of the old ones one after the other, the manifest last.
+//! of an earlier result its files take the place of the old ones one after the other; when that is interrupted, `--force`
+//! replaces what is left of both.
 
 mod contents;
 mod file;

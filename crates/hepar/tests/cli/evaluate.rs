@@ -48,6 +48,8 @@ fn figures_are_those_counted_by_hand() {
     assert_eq!((cell("tumour_dice"), cell("liver_difference_ml")), ("0.666667".into(), "-1.000000".into()));
     assert_eq!((cell("detection_0_tp"), cell("detection_0.5_tp")), ("1".into(), "0".into()));
     hepar(folder.path(), &["evaluate", "p.nii", "r.nii", "--csv", "s.csv"]).fails(5, &["s.csv"]);
+    let twice = ["evaluate", "p.nii", "r.nii", "--csv", "t", "--json", "t"];
+    hepar(folder.path(), &twice).fails(2, &["t: it is named twice"]);
 }
 
 #[test]

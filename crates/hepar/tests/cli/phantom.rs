@@ -37,6 +37,7 @@ fn only_the_abdomen_has_a_liver() {
     hepar(folder.path(), &[&SMALL[..], &["--part", "chest", "--phase", "none"]].concat()).expect(0);
     let labels = read_labels(&folder.path().join("phantom-0_label.nii.gz")).unwrap().volume;
     assert!(labels.data().iter().all(|&label| label == 0));
+    hepar(folder.path(), &[&SMALL[..], &["--part", "head", "--tumours", "2"]].concat()).fails(2, &["only the abdomen"]);
 }
 
 #[test]
