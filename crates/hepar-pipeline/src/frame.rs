@@ -73,6 +73,12 @@ impl Frame {
         std::array::from_fn(|axis| self.shape[axis].max(patch[axis]))
     }
 
+    /// Distances of the grid's voxels along its axes in millimetres, `[k, j, i]`.
+    pub fn spacing(&self, scan: &Geometry) -> [f64; 3] {
+        let (covered, spacing) = (self.covered.shape(), scan.spacing());
+        std::array::from_fn(|axis| spacing[axis] * covered[axis] as f64 / self.shape[axis] as f64)
+    }
+
     /// Volume of a voxel of the grid in cubic millimetres.
     pub fn voxel_volume(&self, scan: &Geometry) -> f64 {
         let (covered, shape) = (self.covered.shape(), self.shape);

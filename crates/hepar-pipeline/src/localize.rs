@@ -49,12 +49,12 @@ pub fn localize(
         return Ok(None);
     }
     let Some(bounds) = VoxelBox::around(liver.view(), |&inside| inside) else { return Ok(None) };
-    let mut brightness = Brightness::default();
+    let mut brightness = Brightness::new(frame.shape(), frame.spacing(scan.geometry()));
     for k in bounds.start()[0]..bounds.end()[0] {
         let (slice, inside) = (frame.slice(scan, k), liver.index_axis(Axis(0), k));
-        Zip::from(&slice).and(inside).for_each(|&hu, &inside| {
+        Zip::indexed(&slice).and(inside).for_each(|(j, i), &hu, &inside| {
             if inside {
-                brightness.add(hu.round() as i16);
+                brightness.add([k, j, i], hu.round() as i16);
             }
         });
     }

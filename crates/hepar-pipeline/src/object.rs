@@ -40,9 +40,11 @@ impl ObjectMask {
 
     /// How bright the object's own tissue is in the `scan` that it was found in, in Hounsfield units ([`Brightness`]).
     pub fn brightness_hu(&self, scan: &Volume<i16>) -> f32 {
-        let mut brightness = Brightness::default();
+        let start = self.bounds.start();
+        let mut brightness = Brightness::new(self.bounds.shape(), scan.geometry().spacing());
         let hu = scan.data();
-        self.voxels().for_each(|voxel| brightness.add(hu[voxel]));
+        self.voxels()
+            .for_each(|voxel| brightness.add(std::array::from_fn(|axis| voxel[axis] - start[axis]), hu[voxel]));
         // An object has voxels.
         brightness.value().unwrap_or_default()
     }

@@ -294,7 +294,7 @@ mod tests {
     fn shipped_files() -> Vec<(String, TrainConfig)> {
         let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/raunet-lits/train"));
         let mut files = Vec::new();
-        for folder in ["", "folds", "folds-last"] {
+        for folder in ["", "folds", "folds-last", "folds-anew", "folds-anew-last"] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();

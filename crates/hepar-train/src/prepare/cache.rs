@@ -119,7 +119,7 @@ fn read(path: &Path, name: &str, patient: &PatientId, config: &TrainConfig) -> O
             if (0..3).any(|axis| region.end()[axis] > shape[axis]) {
                 return None;
             }
-            Some(LiverFacts { region, ..LiverFacts::of(hu.view(), labels.view(), config)? })
+            Some(LiverFacts { region, ..LiverFacts::of(hu.view(), labels.view(), spacing, config)? })
         }
     };
     let (name, patient, origin) = (name.to_owned(), patient.clone(), "scans".to_owned());

@@ -36,8 +36,8 @@ pub(crate) fn prepare_spatial(
     let hu =
         if shape == scan.shape() { scan.data().to_owned() } else { rounded(resize_mean(scan.data(), shape).view()) };
     let labels = resample_nearest(&labels, &grid, 0).into_parts().0;
-    let facts = LiverFacts::of(hu.view(), labels.view(), config)?;
     let spacing = grid.spacing();
+    let facts = LiverFacts::of(hu.view(), labels.view(), spacing, config)?;
     let facts = LiverFacts { region: grown_on(&facts.bounds, &region, &kept, &liver, shape), ..facts };
     let (name, patient) = (name.to_owned(), patient.clone());
     let voxels = Voxels::new(hu, labels);
@@ -59,11 +59,18 @@ fn grown_on(bounds: &VoxelBox, region: &VoxelBox, kept: &VoxelBox, liver: &Voxel
 }
 
 impl LiverFacts {
-    /// The facts of Hounsfield units and labels, `[k, j, i]`; the region is the liver's box itself. `None` without liver.
-    pub(super) fn of(hu: ArrayView3<'_, i16>, labels: ArrayView3<'_, u8>, config: &TrainConfig) -> Option<Self> {
+    /// The facts of Hounsfield units and labels on a grid of `spacing` millimetres, `[k, j, i]`; the region is the liver's box itself. `None` without liver.
+    pub(super) fn of(
+        hu: ArrayView3<'_, i16>,
+        labels: ArrayView3<'_, u8>,
+        spacing: [f64; 3],
+        config: &TrainConfig,
+    ) -> Option<Self> {
         let bounds = VoxelBox::around(labels, |&label| label >= 1)?;
-        let mut brightness = Brightness::default();
-        hu.iter().zip(labels).filter(|(_, label)| **label >= 1).for_each(|(&hu, _)| brightness.add(hu));
+        let mut brightness = Brightness::new(labels.dim().into(), spacing);
+        for ((k, j, i), _) in labels.indexed_iter().filter(|(_, label)| **label >= 1) {
+            brightness.add([k, j, i], hu[[k, j, i]]);
+        }
         let brightness_hu = brightness.value()?;
         let tumours = config.stage == hepar_model::stage::StageName::Tumour;
         let lesions = if tumours { lesions(labels) } else { Vec::new() };
