@@ -178,6 +178,7 @@ impl TrainConfig {
                 outside_liver: 0.1,
                 least_volume_ml: 0.04,
                 greatest_exposure: Some(0.6),
+                overlap: [0.5; 3],
                 augmentation: Augmentation { lesions: 0.5, shift_hu: 10.0, ..common.augmentation },
                 ..common
             },
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preset_shipped_has_what_the_last_phases_have_but_length_rate_start_data_and_margin() {
+    fn the_preset_shipped_has_what_the_last_phases_have_but_length_rate_start_data_margin_and_overlap() {
         for (stage, last) in [
             (StageName::Localizer, "/localizer.toml"),
             (StageName::Liver, "/liver-bulging.toml"),
@@ -334,8 +335,9 @@ mod tests {
                 liver_only: last.liver_only.clone(),
                 cropped: last.cropped.clone(),
                 exclude: last.exclude.clone(),
-                // In the shipped model it was set after the training.
+                // In the shipped model these were set after the training.
                 margin: last.margin,
+                overlap: last.overlap,
                 ..shipped
             };
             assert_eq!(same, last, "{stage}");
