@@ -13,6 +13,9 @@ use crate::dataset::PatientId;
 
 pub use augmentation::Augmentation;
 
+/// More steps than any training has, and few enough to count samples in 64 bits.
+const MOST_STEPS: u64 = 1_000_000_000;
+
 /// Everything that decides a training run, apart from the data itself.
 ///
 /// The same configuration and data give the same network on the same machine.
@@ -328,6 +331,9 @@ impl TrainConfig {
         }
         if self.batch < 2 {
             return Some(format!("a batch of {} is too small: batch normalisation needs at least 2", self.batch));
+        }
+        if let Some(steps) = [self.steps, self.recalibrate].into_iter().find(|steps| *steps > MOST_STEPS) {
+            return Some(format!("{steps} steps are more than {MOST_STEPS}"));
         }
         if !(1..=1000).contains(&self.accumulate) {
             return Some(format!("accumulate = {} leaves 1..=1000", self.accumulate));

@@ -282,8 +282,11 @@ fn a_step_can_take_several_batches_with_the_gradients_of_all() {
     assert!(last_weights(&folder("a")) == last_weights(&folder("b")));
     run(&TrainConfig { accumulate: 1, ..config.clone() }, data.path(), &folder("c")).unwrap();
     assert!(last_weights(&folder("a")) != last_weights(&folder("c")));
-    let error = run(&TrainConfig { accumulate: 0, ..config }, data.path(), &folder("d")).unwrap_err();
-    assert!(error.to_string().contains("accumulate"), "{error}");
+    let refused = |config: TrainConfig| run(&config, data.path(), &folder("d")).unwrap_err().to_string();
+    let error = refused(TrainConfig { accumulate: 0, ..config.clone() });
+    assert!(error.contains("accumulate"), "{error}");
+    let error = refused(TrainConfig { steps: u64::MAX, ..config });
+    assert!(error.contains("18446744073709551615 steps are more than"), "{error}");
 }
 
 #[test]
