@@ -100,7 +100,7 @@ impl Survey {
         }
         let (min, max) = (min.round() as i16, max.round() as i16);
         if min == max || min > FAT {
-            warnings.push(Warning::NotHounsfield { min, max });
+            warnings.push(Warning::NotHounsfield { min, max, rounded: self.fractions });
         }
         Ok(warnings)
     }

@@ -34,6 +34,8 @@ pub enum Warning {
         min: i16,
         /// Largest value.
         max: i16,
+        /// Whether some values were fractions, which were rounded.
+        rounded: bool,
     },
     /// Intensities beyond the range of 16 bits were set to its ends.
     IntensitiesClipped {
@@ -119,10 +121,10 @@ impl fmt::Display for Warning {
                  {i} × {j} × {k} mm"
             ),
             Self::UnitsConverted { from } => write!(f, "the header's lengths are in {from}: converted to millimetres"),
-            Self::NotHounsfield { min, max } if min == max => {
+            Self::NotHounsfield { min, max, .. } if min == max => {
                 write!(f, "every voxel holds {min}: there is nothing to see")
             }
-            Self::NotHounsfield { min, max } => write!(
+            Self::NotHounsfield { min, max, .. } => write!(
                 f,
                 "the intensities run from {min} to {max}; in Hounsfield units there would be fat (-100) and air \
                  (-1000). Was the scan windowed, normalised or stored without its intercept, or is it a label volume?"

@@ -227,9 +227,11 @@ impl Bundle {
     /// SHA-256 over the stages as the card states them, the hashes of their weights included: one number for "the same
     /// model", which changes with whatever changes the labels that it makes.
     pub fn hash(&self) -> String {
-        // A stage that was read from TOML can be written as TOML.
-        let stages = StageName::ALL.map(|stage| toml::to_string(self.card.stage(stage)).unwrap_or_default());
-        sha256(stages.concat().as_bytes())
+        let text = |stage| {
+            // A stage that was read from TOML can be written as TOML.
+            toml::to_string(self.card.stage(stage)).unwrap_or_else(|error| unreachable!("{error}"))
+        };
+        sha256(StageName::ALL.map(text).concat().as_bytes())
     }
 }
 

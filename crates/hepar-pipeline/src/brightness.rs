@@ -33,6 +33,9 @@ impl Brightness {
     }
 
     /// Takes up a voxel of the liver at `[k, j, i]`, in Hounsfield units.
+    ///
+    /// # Panics
+    /// When the grid has no such voxel.
     pub fn add(&mut self, voxel: [usize; 3], hu: i16) {
         let (sum, count) = &mut self.cells[std::array::from_fn::<_, 3, _>(|axis| voxel[axis] / self.cell[axis])];
         (*sum, *count) = (*sum + i64::from(hu), *count + 1);

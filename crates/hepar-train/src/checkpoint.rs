@@ -235,7 +235,9 @@ impl OwnFolder {
 
     /// Checks that what a run without a checkpoint would replace, `config.toml` and the best weights, is of a run.
     fn check_foreign(&self) -> Result<(), TrainError> {
-        let foreign = |path: &Path| Err(problem(path, &"hepar did not write it; take another folder for the run"));
+        let foreign = |path: &Path| {
+            Err(problem(path, &"this version of hepar did not write it; take another folder for the run"))
+        };
         let (best, config) = (self.path(BEST), self.path(CONFIG_FILE));
         if best.exists() && !best.join(SCORE_FILE).is_file() {
             return foreign(&best);
@@ -418,7 +420,7 @@ mod tests {
         own.begin(&config).unwrap();
         assert!(begin().unwrap());
         fs::write(folder.path().join(CONFIG_FILE), "# Mine.\nsteps = 100\n").unwrap();
-        assert!(begin().unwrap_err().to_string().contains("hepar did not write it"));
+        assert!(begin().unwrap_err().to_string().contains("hepar did not write it"), "mine stays");
         fs::remove_file(folder.path().join(CONFIG_FILE)).unwrap();
         make(folder.path(), BEST, "photographs");
         assert!(begin().unwrap_err().to_string().contains("best"));

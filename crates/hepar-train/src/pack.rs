@@ -1,5 +1,6 @@
 //! A compact copy of a data set, to be carried to another machine or read faster.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,9 @@ pub enum PackError {
     /// A copy would take the place of a file, which may be what is packed.
     #[error("write {}: it is there already; pack into a folder that has no file of this name", .0.display())]
     Taken(PathBuf),
+    /// Cases of two folders of one name would become one file.
+    #[error("write {}: two cases would become this file; rename a folder, or pack one after the other", .0.display())]
+    Twice(PathBuf),
     /// A folder cannot be made.
     #[error("make the folder {}: {source}", path.display())]
     Folder {
@@ -60,12 +64,17 @@ impl Packing {
     /// No file is overwritten.
     ///
     /// # Errors
-    /// When a case cannot be read or has no liver, or a copy cannot be written; before anything is, when a file is in its
-    /// way.
+    /// When a case cannot be read or has no liver, or a copy cannot be written; before anything is, when a file or another
+    /// copy is in its way.
     pub fn write(&self, cases: &[Case], folder: &Path) -> Result<usize, PackError> {
-        let volumes = cases.iter().filter(|case| matches!(case.source, Source::Volume { .. }));
-        if let Some(taken) = volumes.flat_map(|case| copies(case, folder)).find(|path| path.exists()) {
-            return Err(PackError::Taken(taken));
+        let mut planned = BTreeSet::new();
+        for path in cases.iter().filter(|case| is_volume(case)).flat_map(|case| copies(case, folder)) {
+            if path.exists() {
+                return Err(PackError::Taken(path));
+            }
+            if !planned.insert(path.clone()) {
+                return Err(PackError::Twice(path));
+            }
         }
         let one = |case: &Case| match &case.source {
             Source::Slices { .. } => Ok(0),
@@ -103,6 +112,10 @@ impl Packing {
     }
 }
 
+fn is_volume(case: &Case) -> bool {
+    matches!(case.source, Source::Volume { .. })
+}
+
 /// The files that a scan and its labels become.
 fn copies(case: &Case, folder: &Path) -> [PathBuf; 2] {
     ["ct", "label"].map(|ending| folder.join(format!("{}_{ending}.nii.gz", case.name)))
@@ -138,6 +151,9 @@ mod tests {
         let volume =
             labels.data().iter().filter(|&&label| label == 1).count() as f64 * labels.geometry().voxel_volume();
         assert!((volume - 20.0 * 10.0 * 40.0).abs() < 500.0, "{volume}");
+        let [case] = &cases[..] else { panic!("one case") };
+        let twice = packing.write(&[case.clone(), case.clone()], &folder.path().join("new")).unwrap_err();
+        assert!(matches!(&twice, PackError::Twice(path) if path.ends_with("lits/a_ct.nii.gz")), "{twice}");
         // Beside `lits` the copies would be the originals.
         let error = packing.write(&cases, folder.path()).unwrap_err();
         assert!(matches!(&error, PackError::Taken(path) if path.ends_with("lits/a_ct.nii.gz")), "{error}");

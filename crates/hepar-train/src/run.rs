@@ -88,8 +88,8 @@ struct Looking<'a> {
     moment: Moment,
 }
 
-/// Threads that make batches for a GPU at most: each has three batches in memory.
-const MOST_LOADERS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// Threads that make batches for a GPU at most, eight: each has three batches in memory.
+const MOST_LOADERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// Answers whether to stop.
 type IsCancelled<'a> = dyn Fn(Moment) -> bool + Sync + 'a;

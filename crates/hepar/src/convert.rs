@@ -75,8 +75,6 @@ pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &
         }
         Content::Labels(labels) => {
             labels.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", input.display())));
-            listener.doing("writing");
-            make_parent(output)?;
             let (volume, grid) = match &like {
                 Some(scan) => (stored_like(labels.volume, scan.volume.geometry()), scan.grid.clone()),
                 None => (labels.volume, labels.grid),
@@ -87,12 +85,16 @@ pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &
                 return Err(fail(&format!("put it on the grid of --like: {mismatch}")));
             }
             if !is_dicom {
+                listener.doing("writing");
+                make_parent(output)?;
                 return Ok(write_labels(output, &volume, &grid)?);
             }
             let series = like.as_ref().and_then(|scan| scan.dicom.as_ref());
             let series = series.ok_or_else(|| {
                 fail("labels become a DICOM object with the DICOM series that they belong to: name it with --like")
             })?;
+            listener.doing("writing");
+            make_parent(output)?;
             write_object(output, &volume, series, conversion)
         }
     }
@@ -108,7 +110,7 @@ fn read_like(path: &Path, conversion: &Conversion, listener: &dyn Listener) -> R
 /// Whether next to nothing of a scan is left in whole numbers: probabilities, and what was brought to a range of 0 to 1.
 fn is_lost(scan: &Scan) -> bool {
     let is_narrow = |warning: &Warning| match warning {
-        Warning::NotHounsfield { min, max } => min < max && i32::from(*max) - i32::from(*min) < NARROW,
+        Warning::NotHounsfield { min, max, rounded: true } => i32::from(*max) - i32::from(*min) < NARROW,
         _ => false,
     };
     scan.warnings.iter().any(is_narrow)

@@ -6,7 +6,6 @@ use hepar_formats::{
     DicomError, HeaderInfo, ReadErrorKind, ScanOptions, SeriesInfo, Verdict, Warning, inspect_with, list_series,
     read_labels, read_scan_with,
 };
-
 use serde_json::{Value, json};
 
 use crate::error::{Error, sentence};

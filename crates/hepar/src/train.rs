@@ -117,7 +117,7 @@ impl Training {
         let started = Instant::now();
         for (networks, config) in self.all() {
             let left = settings.minutes.map(|minutes| (minutes - started.elapsed().as_secs_f64() / 60.0).max(0.0));
-            if !self.train(config, &networks.run_of(config.stage), (settings, left), interrupt, tell)? {
+            if !self.train(config, &networks.run_of(config.stage), settings, left, interrupt, tell)? {
                 return Ok(false);
             }
         }
@@ -136,7 +136,7 @@ impl Training {
 
     /// Checks that each network has cases to train on and, where a fold is held out, cases to validate it on.
     fn check_cases(&self) -> Result<(), Error> {
-        let wrong = |stage: StageName| move |error| of_training(stage, TrainError::Data(error));
+        let wrong = |stage: StageName| move |error| cannot_train(stage, TrainError::Data(error));
         let first = self.all().next().map_or(StageName::Liver, |(_, config)| config.stage);
         let cases = if self.data.is_empty() { Vec::new() } else { discover(&self.data).map_err(wrong(first))? };
         for (_, config) in self.all() {
@@ -161,12 +161,13 @@ impl Training {
         in_the_way.map_or(Ok(()), |folder| Err(ErrorKind::OtherModel(folder).into()))
     }
 
-    /// Trains a network in the folder `run`; false when it has not come to its end.
+    /// Trains a network in the folder `run` for so many `minutes` at most; false when it has not come to its end.
     fn train(
         &self,
         config: &TrainConfig,
         run: &Path,
-        (settings, minutes): (&Settings, Option<f64>),
+        settings: &Settings,
+        minutes: Option<f64>,
         interrupt: &Interrupt,
         tell: &mut dyn FnMut(&Event<'_>),
     ) -> Result<bool, Error> {
@@ -189,7 +190,7 @@ impl Training {
             // What led to it is in the curves; that there is no page would not be the reason.
             drop(write_training_page(run, config, None));
         }
-        let summary = trained.map_err(|source| of_training(config.stage, source))?;
+        let summary = trained.map_err(|source| cannot_train(config.stage, source))?;
         tell(&Event::Trained { run, config, summary: &summary });
         write_training_page(run, config, Some(&summary))?;
         Ok(summary.finished)
@@ -231,8 +232,8 @@ pub fn read_config(path: &Path, stage: StageName) -> Result<TrainConfig, Error> 
     Ok(TrainConfig::from_toml(stage, &text).map_err(failed)?)
 }
 
-/// The error of training the network of a stage.
-pub fn of_training(stage: StageName, source: TrainError) -> Error {
+/// The error that the network of a stage cannot be trained.
+pub fn cannot_train(stage: StageName, source: TrainError) -> Error {
     ErrorKind::Train { doing: format!("train the {stage} network"), source }.into()
 }
 

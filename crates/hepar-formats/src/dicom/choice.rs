@@ -92,9 +92,11 @@ pub struct SeriesInfo {
 }
 
 impl SeriesInfo {
-    /// What `--series` takes it by: its number, or its UID where it has none.
+    /// What [`ScanOptions::series`](crate::ScanOptions::series) takes it by: its number, or its UID where it has none, and its
+    /// place among the volumes of the series.
     pub fn name(&self) -> String {
-        name(self)
+        let uid = if self.uid.is_empty() { "without number and UID" } else { &self.uid };
+        placed(&self.number.map_or_else(|| uid.to_owned(), |number| number.to_string()), self.place)
     }
 }
 
@@ -170,14 +172,14 @@ pub(crate) fn chosen(infos: &[SeriesInfo], wanted: Option<&str>) -> Result<usize
             }
             _ => Err(DicomError::OtherSeries {
                 wanted: wanted.to_owned(),
-                found: infos.iter().map(|info| placed(info, &info.uid)).collect(),
+                found: infos.iter().map(|info| placed(&info.uid, info.place)).collect(),
             }),
         };
     }
     let reasons: Vec<String> = infos
         .iter()
         .filter_map(|info| match &info.verdict {
-            Verdict::Unusable(reason) => Some(format!("series {} is {reason}", name(info))),
+            Verdict::Unusable(reason) => Some(format!("series {} is {reason}", info.name())),
             _ => None,
         })
         .collect();
@@ -193,15 +195,9 @@ fn number_places(infos: &mut [SeriesInfo]) {
     }
 }
 
-/// The number of a series, or its UID where it has none, by which it can be asked for.
-pub(crate) fn name(info: &SeriesInfo) -> String {
-    let uid = if info.uid.is_empty() { "without number and UID" } else { &info.uid };
-    placed(info, &info.number.map_or_else(|| uid.to_owned(), |number| number.to_string()))
-}
-
-/// `name` and the place among the volumes of the series.
-pub(crate) fn placed(info: &SeriesInfo, name: &str) -> String {
-    info.place.map_or_else(|| name.to_owned(), |place| format!("{name}:{place}"))
+/// A series' number or UID, with the place among its volumes behind a colon.
+pub(crate) fn placed(series: &str, place: Option<usize>) -> String {
+    place.map_or_else(|| series.to_owned(), |place| format!("{series}:{place}"))
 }
 
 /// Whether `wanted` is the UID or the number of a series, alone or with its place among the volumes of this series.

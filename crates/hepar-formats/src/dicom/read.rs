@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::datatype::Datatype;
 use crate::dicom::catalogue::{Catalogue, Series, SliceOf};
-use crate::dicom::choice::{SeriesInfo, Verdict, chosen, is_called, judge, name};
+use crate::dicom::choice::{SeriesInfo, Verdict, chosen, is_called, judge};
 use crate::dicom::codec::FrameShape;
 use crate::dicom::compose::derived_uid;
 use crate::dicom::error::{DicomError, StackProblem};
@@ -47,7 +47,7 @@ pub(crate) fn list(path: &Path, options: &ScanOptions) -> Result<(Vec<SeriesInfo
 pub(crate) fn grid(path: &Path, options: &ScanOptions) -> Result<Geometry, DicomError> {
     let catalogue = Catalogue::read(path)?;
     let (infos, index) = taken(&catalogue, options)?;
-    let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
+    let of_series = |problem| DicomError::Stack { series: infos[index].name(), problem };
     let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
     Ok(stacked(&catalogue, &series, options.strict).map_err(of_series)?.geometry)
 }
@@ -62,7 +62,7 @@ pub(crate) fn inspect(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, 
     let patient = Patient::at(path);
     let catalogue = Catalogue::read(patient.as_ref().map_or(path, |patient| &patient.scan))?;
     let (infos, index) = taken(&catalogue, options)?;
-    let of_series = |problem| DicomError::Stack { series: name(&infos[index]), problem };
+    let of_series = |problem| DicomError::Stack { series: infos[index].name(), problem };
     let (series, doubled) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
     let Stack { geometry, warnings, .. } = stacked(&catalogue, &series, options.strict).map_err(of_series)?;
     let first = series.slices[0];
@@ -109,7 +109,7 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
         let (series, reason) = (title(info), reason.clone());
         warnings.push(Warning::SeriesChosen { series, reason, of: usable });
     }
-    let of_series = |problem| DicomError::Stack { series: name(info), problem };
+    let of_series = |problem| DicomError::Stack { series: info.name(), problem };
     let (series, doubled) = without_doubles(&catalogue, series).map_err(of_series)?;
     warnings.extend(twice(&series, doubled));
     if let (true, Some(first)) = (options.strict, warnings.iter().find(|w| !matches!(w, Warning::SeriesChosen { .. })))
@@ -148,8 +148,8 @@ fn patients(catalogue: &Catalogue, infos: &[SeriesInfo], wanted: Option<&str>) -
 fn title(info: &SeriesInfo) -> String {
     let part = info.part.as_ref().map(|part| format!(", {part}")).unwrap_or_default();
     match info.description.as_str() {
-        "" => format!("{}{part}", name(info)),
-        description => format!("{} \"{description}\"{part}", name(info)),
+        "" => format!("{}{part}", info.name()),
+        description => format!("{} \"{description}\"{part}", info.name()),
     }
 }
 

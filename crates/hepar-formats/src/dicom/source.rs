@@ -8,6 +8,7 @@ use dicom_object::InMemDicomObject;
 use hepar_volume::{Geometry, Volume};
 use ndarray::{Array2, Axis};
 
+use crate::dicom::choice::placed;
 use crate::dicom::object::Attributes;
 use crate::dicom::plane::Plane;
 use crate::dicom::stack::Placed;
@@ -100,7 +101,7 @@ impl DicomSource {
     /// What [`ScanOptions::series`](crate::ScanOptions::series) takes it by: the UID, and the place of one of several
     /// volumes of the series behind a colon.
     pub fn series(&self) -> String {
-        self.place.map_or_else(|| self.series_uid.clone(), |place| format!("{}:{place}", self.series_uid))
+        placed(&self.series_uid, self.place)
     }
 
     /// Number and description of the series.

@@ -59,7 +59,8 @@ fn grown_on(bounds: &VoxelBox, region: &VoxelBox, kept: &VoxelBox, liver: &Voxel
 }
 
 impl LiverFacts {
-    /// The facts of Hounsfield units and labels on a grid of `spacing` millimetres, `[k, j, i]`; the region is the liver's box itself. `None` without liver.
+    /// The facts of Hounsfield units and labels on a grid of `spacing` millimetres, `[k, j, i]`; the region is the liver's box
+    /// itself. `None` without liver.
     pub(super) fn of(
         hu: ArrayView3<'_, i16>,
         labels: ArrayView3<'_, u8>,

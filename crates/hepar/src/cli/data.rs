@@ -116,7 +116,7 @@ fn facts(report: &CaseReport) -> Vec<String> {
 }
 
 fn scan_fact(scan: &ScanFacts) -> String {
-    let ([ni, nj, nk], [i, j, k]) = (ijk(scan.shape), ijk(scan.spacing));
+    let ([nk, nj, ni], [k, j, i]) = (scan.shape, scan.spacing);
     format!("{ni} × {nj} × {nk} voxels of {i:.3} × {j:.3} × {k:.3} mm ({})", scan.orientation)
 }
 
@@ -130,11 +130,6 @@ fn summary(reports: &[CaseReport]) -> String {
     let suspicious = reports.iter().filter(|report| report.is_suspicious()).count();
     let (cases, patients) = (counted(reports.len(), "case"), counted(patients.len(), "patient"));
     format!("{cases} of {patients}, {suspicious} with findings\n")
-}
-
-/// What belongs to the axes `[k, j, i]`, in the order in which files have them.
-fn ijk<T>([k, j, i]: [T; 3]) -> [T; 3] {
-    [i, j, k]
 }
 
 /// A number of things, each of which `noun` names.

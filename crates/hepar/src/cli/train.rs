@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use hepar::exit;
 use hepar::train::{
-    Event, Networks, RUN_CONFIG, Settings, Training, fold_folder, of_training, read_config, run_folder,
+    Event, Networks, RUN_CONFIG, Settings, Training, cannot_train, fold_folder, read_config, run_folder,
 };
 use hepar_model::stage::StageName;
 use hepar_train::{Cache, DEFAULT_MEMORY, TrainConfig, TrainError};
@@ -196,7 +196,7 @@ impl Arguments {
             let why = "which does not exist; paths are relative to the working directory";
             return Err(Failure::usage(format_args!("begin the {stage} network from {}, {why}", start.display())));
         }
-        config.check().map_err(|error| of_training(stage, TrainError::from(error)))?;
+        config.check().map_err(|error| cannot_train(stage, TrainError::from(error)))?;
         Ok(config)
     }
 }

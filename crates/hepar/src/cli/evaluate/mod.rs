@@ -91,11 +91,12 @@ impl Arguments {
         if self.lesions.is_some() && self.protocol == ProtocolName::Lits2017 {
             return Err(Failure::usage("write a table of lesions: the protocol lits-2017 has none one by one"));
         }
-        let files = [&self.json, &self.csv, &self.lesions, &self.html];
-        files.into_iter().flatten().try_for_each(|path| plan_new_file(path))?;
-        let named: Vec<&PathBuf> = files.into_iter().flatten().collect();
-        if let Some(twice) = named.iter().enumerate().find(|(n, path)| named[..*n].contains(path)) {
-            return Err(Failure::usage(format_args!("write {}: it is named twice", twice.1.display())));
+        let files: Vec<&PathBuf> = [&self.json, &self.csv, &self.lesions, &self.html].into_iter().flatten().collect();
+        for (n, path) in files.iter().enumerate() {
+            plan_new_file(path)?;
+            if files[..n].contains(path) {
+                return Err(Failure::usage(format_args!("write {}: it is named twice", path.display())));
+            }
         }
         let options = self.options();
         let evaluation = self.evaluate(&options)?;
