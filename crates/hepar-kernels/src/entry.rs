@@ -291,33 +291,38 @@ struct PoolPlane<'a> {
     to: &'a mut [f32],
 }
 
-dispatch!(PoolPlane<'_> => (), few: [4], many: [8]);
+// Eight sums at once either way, as many as it takes to hide a multiply-add's latency; rows have 16 pooled voxels or more.
+dispatch!(PoolPlane<'_> => (), few: [4, 2], many: [8, 1]);
 
 impl PoolPlane<'_> {
     #[inline(always)]
-    fn run<S: Simd, const C: usize>(self, simd: S) {
+    fn run<S: Simd, const C: usize, const V: usize>(self, simd: S) {
         let Self { layer, input, layout, .. } = self;
         let [_, h, w] = layout.size;
         let [deep, high, _] = layer.stride();
         for y in 0..h {
             for (block, bias) in layer.bias.chunks_exact(C).enumerate() {
                 let channels = C.min(layer.channels - block * C);
-                for at in (0..w).step_by(S::F32_LANES) {
-                    let mut most = [simd.splat_f32s(f32::NEG_INFINITY); C];
+                for at in (0..w).step_by(V * S::F32_LANES) {
+                    let mut most = [[simd.splat_f32s(f32::NEG_INFINITY); V]; C];
                     for row in 0..deep * high {
                         let x = input.from(self.sample, deep * self.z + row / high, high * y + row % high);
                         for distances in self.distances {
-                            let sums = layer.sums::<S, C, 1>(simd, x, distances, at, block);
+                            let sums = layer.sums::<S, C, V>(simd, x, distances, at, block);
                             for c in 0..C {
-                                most[c] = simd.max_f32s(most[c], sums[c][0]);
+                                for v in 0..V {
+                                    most[c][v] = simd.max_f32s(most[c][v], sums[c][v]);
+                                }
                             }
                         }
                     }
                     for c in 0..channels {
-                        let value = simd.add_f32s(most[c], simd.splat_f32s(bias[c]));
-                        let value = simd.max_f32s(value, simd.splat_f32s(0.0));
                         let first = (block * C + c) * layout.channel() + y * layout.row() + at;
-                        store::<S>(self.to, first, value);
+                        for v in 0..V {
+                            let value = simd.add_f32s(most[c][v], simd.splat_f32s(bias[c]));
+                            let value = simd.max_f32s(value, simd.splat_f32s(0.0));
+                            store::<S>(self.to, first + v * S::F32_LANES, value);
+                        }
                     }
                 }
             }

@@ -52,6 +52,9 @@ pub(crate) fn block() -> usize {
 /// Output channels of the narrowest layers, for which a block of [`block`] would be half empty.
 pub(crate) const FEW: usize = 4;
 
+/// Vectors whose sums are kept in registers for [`FEW`] channels, where 8 channels of 3 vectors fit too.
+pub(crate) const FEW_VECTORS: usize = 6;
+
 /// [`block`], for a layer with so many output channels.
 pub(crate) fn block_of(outputs: usize) -> usize {
     if outputs <= FEW { FEW } else { block() }

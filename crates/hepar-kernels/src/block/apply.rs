@@ -1,12 +1,14 @@
 //! Convolutions of 1³ on whole maps, before they are upsampled.
 
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::point::{PointLayer, activated, put};
-use crate::isa::{FEW, arch, has_few};
+use super::panels::Panels;
+use super::point::{PointLayer, put};
+use crate::isa::{FEW, FEW_VECTORS, arch, has_few};
 use crate::maps::MapLayout;
-use crate::scratch::Scratch;
 use crate::sigmoid::sigmoid;
 
 /// The part of a block that sees an upsampled map, applied before upsampling.
@@ -71,33 +73,51 @@ struct Apply<'a> {
     to: &'a mut [f32],
 }
 
-dispatch!(Apply<'_> => (), few: [4], many: [8]);
+dispatch!(Apply<'_> => (), few: [4, 2], many: [8, 3]);
 
 impl Apply<'_> {
     #[inline(always)]
-    fn run<S: Simd, const C: usize>(self, simd: S) {
-        if has_few::<C>(self.layer.outputs()) { self.blocks::<S, FEW>(simd) } else { self.blocks::<S, C>(simd) }
+    fn run<S: Simd, const C: usize, const V: usize>(self, simd: S) {
+        if has_few::<C>(self.layer.outputs()) {
+            self.blocks::<S, FEW, FEW_VECTORS>(simd);
+        } else {
+            self.blocks::<S, C, V>(simd);
+        }
     }
 
     #[inline(always)]
-    fn blocks<S: Simd, const C: usize>(self, simd: S) {
-        let (inputs, outputs) = (self.layer.inputs(), self.layer.outputs());
-        let channel = self.layout.channel();
-        let mut scratch = Scratch::take(inputs * S::F32_LANES);
-        for at in (0..self.layout.run()).step_by(S::F32_LANES) {
-            if let Some(norm) = self.norm {
-                activated::<S, 1>(simd, norm, self.from, channel, at, &mut scratch);
+    fn blocks<S: Simd, const C: usize, const V: usize>(mut self, simd: S) {
+        let step = V * S::F32_LANES;
+        let mut panels = Panels::new(self.layer.inputs(), self.layout.run(), step);
+        while let Some(panel) = panels.next() {
+            let maps = self.from.chunks_exact(self.layout.channel());
+            match self.norm {
+                Some(norm) => panels.activate(simd, norm, maps, &panel),
+                None => panels.copy(maps, &panel),
             }
-            for (block, first) in (0..outputs).step_by(C).enumerate() {
-                let mut sums = self.layer.bias::<S, C, 1>(simd, block);
-                if self.norm.is_some() {
-                    self.layer.add(simd, &mut sums, block, 0, &scratch, S::F32_LANES, inputs, 0);
-                } else {
-                    self.layer.add(simd, &mut sums, block, 0, self.from, channel, inputs, at);
+            let whole = panel.len() / step * step;
+            for first in (0..self.layer.outputs()).step_by(C) {
+                for at in (0..whole).step_by(step) {
+                    self.vectors::<S, C, V>(simd, &panels.values, &panel, [first, at]);
                 }
-                put::<S, C, 1>(&sums, outputs - first, &mut self.to[first * channel..], channel, at);
+                for at in (whole..panel.len()).step_by(S::F32_LANES) {
+                    self.vectors::<S, C, 1>(simd, &panels.values, &panel, [first, at]);
+                }
             }
         }
+    }
+
+    #[inline(always)]
+    fn vectors<S: Simd, const C: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        values: &[f32],
+        panel: &Range<usize>,
+        [first, at]: [usize; 2],
+    ) {
+        let (channel, channels) = (self.layout.channel(), self.layer.outputs() - first);
+        let sums = self.layer.sums::<S, C, V>(simd, first / C, values, panel.len(), at);
+        put::<S, C, V>(&sums, channels, &mut self.to[first * channel..], channel, panel.start + at);
     }
 }
 

@@ -11,6 +11,7 @@
 //! map, a map that is added to the output, and a mask that gates it.
 
 mod apply;
+mod panels;
 mod point;
 mod steps;
 mod wide;

@@ -39,34 +39,23 @@ impl PointLayer {
         self.outputs
     }
 
-    /// Adds to the sums of a block of channels at `V` vectors what `channels` inputs from `first` on give.
-    ///
-    /// Channel `i` of `x` begins at `i · channel`; the vectors at `at` in it.
+    /// Sums of a block of channels at `V` vectors, bias included: those at `at` of each input's `length` values in `x`.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "a block of weights and where its voxels are")]
-    pub(super) fn add<S: Simd, const C: usize, const V: usize>(
+    pub(super) fn sums<S: Simd, const C: usize, const V: usize>(
         &self,
         simd: S,
-        sums: &mut [[S::f32s; V]; C],
         block: usize,
-        first: usize,
         x: &[f32],
-        channel: usize,
-        channels: usize,
+        length: usize,
         at: usize,
-    ) {
-        let weights = &self.weights[(block * self.inputs + first) * C..][..channels * C];
-        for (i, weights) in pulp::as_arrays::<C, _>(weights).0.iter().enumerate() {
-            add_products::<S, C, V>(simd, sums, weights, load_all::<S, V>(x, i * channel + at));
-        }
-    }
-
-    /// The bias of a block of channels.
-    #[inline(always)]
-    pub(super) fn bias<S: Simd, const C: usize, const V: usize>(&self, simd: S, block: usize) -> [[S::f32s; V]; C] {
+    ) -> [[S::f32s; V]; C] {
         let mut sums = [[simd.splat_f32s(0.0); V]; C];
         for c in 0..C {
             sums[c] = [simd.splat_f32s(self.bias[block * C + c]); V];
+        }
+        let weights = pulp::as_arrays::<C, _>(&self.weights[block * self.inputs * C..][..self.inputs * C]).0;
+        for (weights, x) in weights.iter().zip(x.chunks_exact(length)) {
+            add_products::<S, C, V>(simd, &mut sums, weights, load_all::<S, V>(x, at));
         }
         sums
     }
@@ -99,23 +88,20 @@ pub(super) fn relu<S: Simd, const C: usize, const V: usize>(simd: S, sums: &mut 
     }
 }
 
-/// max(0, x · scale + shift) of all channels at `V` vectors, one channel after the other.
+/// Adds what is at `to[at..]` to the first `channels` channels of sums.
 #[inline(always)]
-pub(super) fn activated<S: Simd, const V: usize>(
+pub(super) fn add_there<S: Simd, const C: usize, const V: usize>(
     simd: S,
-    [scale, shift]: [&[f32]; 2],
-    x: &[f32],
+    sums: &mut [[S::f32s; V]; C],
+    channels: usize,
+    to: &[f32],
     channel: usize,
     at: usize,
-    to: &mut [f32],
 ) {
-    let zero = simd.splat_f32s(0.0);
-    for c in 0..scale.len() {
-        let (scale, shift) = (simd.splat_f32s(scale[c]), simd.splat_f32s(shift[c]));
+    for c in 0..channels.min(C) {
         for v in 0..V {
-            let value = load::<S>(x, c * channel + at + v * S::F32_LANES);
-            let value = simd.max_f32s(simd.mul_add_e_f32s(value, scale, shift), zero);
-            store::<S>(to, (c * V + v) * S::F32_LANES, value);
+            let there = load::<S>(to, c * channel + at + v * S::F32_LANES);
+            sums[c][v] = simd.add_f32s(sums[c][v], there);
         }
     }
 }

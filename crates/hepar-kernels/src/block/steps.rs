@@ -1,16 +1,15 @@
 //! The steps of a block on one plane, and their order where planes are walked through.
 
+use std::ops::Range;
+
 use pulp::Simd;
 
-use super::point::{activated, put, relu};
+use super::panels::Panels;
+use super::point::{add_there, put, relu};
 use super::{BlockLayer, Extras};
-use crate::isa::{FEW, has_few};
-use crate::lanes::load;
+use crate::isa::{FEW, FEW_VECTORS, has_few};
 use crate::maps::{MapLayout, doubled};
 use crate::scratch::Scratch;
-
-/// Vectors whose sums are kept in registers for [`FEW`] channels, where 8 channels of 3 vectors fit too.
-const FEW_VECTORS: usize = 6;
 
 /// What all steps of a block know.
 #[derive(Clone, Copy)]
@@ -155,43 +154,49 @@ impl Narrow<'_, '_> {
                 self.planes.doubled(halves, channels, self.plane, self.first_channel + c, &mut to[sizes.frame()..]);
             }
         }
-        let mut scratch = Scratch::take(layer.scale.len() * V * S::F32_LANES);
+        let (x, channel) = (self.planes.input(self.plane), self.planes.layout.channel());
+        let mut panels = Panels::new(layer.scale.len(), sizes.run, V * S::F32_LANES);
         let mut this = self;
-        let step = V * S::F32_LANES;
-        let whole = sizes.run / step * step;
-        for at in (0..whole).step_by(step) {
-            this.vectors::<S, C, V>(simd, &mut scratch, at);
-        }
-        for at in (whole..sizes.run).step_by(S::F32_LANES) {
-            this.vectors::<S, C, 1>(simd, &mut scratch, at);
+        while let Some(panel) = panels.next() {
+            panels.activate(simd, [&layer.scale, &layer.shift], x.chunks_exact(channel), &panel);
+            this.panel::<S, C, V>(simd, &panels.values, panel);
         }
         this.clear_frame();
     }
 
+    /// The sums at the positions of a panel.
     #[inline(always)]
-    fn vectors<S: Simd, const C: usize, const V: usize>(&mut self, simd: S, scratch: &mut [f32], at: usize) {
-        let Planes { layer, sizes, layout, extras, .. } = self.planes;
-        let tile = V * S::F32_LANES;
-        let x = self.planes.input(self.plane);
-        activated::<S, V>(simd, [&layer.scale, &layer.shift], x, layout.channel(), at, scratch);
-        let count = self.to.len() / sizes.narrow_channel;
+    fn panel<S: Simd, const C: usize, const V: usize>(&mut self, simd: S, values: &[f32], panel: Range<usize>) {
+        let (step, count) = (V * S::F32_LANES, self.to.len() / self.planes.sizes.narrow_channel);
+        let whole = panel.len() / step * step;
         for first in (0..count).step_by(C) {
-            let block = (self.first_channel + first) / C;
-            let mut sums = layer.narrow.bias::<S, C, V>(simd, block);
-            layer.narrow.add(simd, &mut sums, block, 0, scratch, tile, layer.scale.len(), 0);
-            let to = &mut self.to[first * sizes.narrow_channel..];
-            let place = sizes.frame() + at;
-            if extras.halves.is_some() {
-                for c in 0..C.min(count - first) {
-                    for v in 0..V {
-                        let there = load::<S>(to, c * sizes.narrow_channel + place + v * S::F32_LANES);
-                        sums[c][v] = simd.add_f32s(sums[c][v], there);
-                    }
-                }
+            for at in (0..whole).step_by(step) {
+                self.vectors::<S, C, V>(simd, values, &panel, [first, at]);
             }
-            relu(simd, &mut sums);
-            put::<S, C, V>(&sums, count - first, to, sizes.narrow_channel, place);
+            for at in (whole..panel.len()).step_by(S::F32_LANES) {
+                self.vectors::<S, C, 1>(simd, values, &panel, [first, at]);
+            }
         }
+    }
+
+    #[inline(always)]
+    fn vectors<S: Simd, const C: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        values: &[f32],
+        panel: &Range<usize>,
+        [first, at]: [usize; 2],
+    ) {
+        let Planes { layer, sizes, extras, .. } = self.planes;
+        let count = self.to.len() / sizes.narrow_channel;
+        let mut sums = layer.narrow.sums::<S, C, V>(simd, (self.first_channel + first) / C, values, panel.len(), at);
+        let to = &mut self.to[first * sizes.narrow_channel..];
+        let place = sizes.frame() + panel.start + at;
+        if extras.halves.is_some() {
+            add_there(simd, &mut sums, count - first, to, sizes.narrow_channel, place);
+        }
+        relu(simd, &mut sums);
+        put::<S, C, V>(&sums, count - first, to, sizes.narrow_channel, place);
     }
 
     /// Puts zeros where there is no voxel.
@@ -270,41 +275,56 @@ impl Joined<'_, '_> {
                 self.planes.doubled(maps, channels, self.plane, first + self.first_channel + c, to);
             }
         }
-        let (run, step) = (sizes.run, V * S::F32_LANES);
-        let whole = run / step * step;
-        for at in (0..whole).step_by(step) {
-            self.vectors::<S, C, V>(simd, at, added.is_some());
-        }
-        for at in (whole..run).step_by(S::F32_LANES) {
-            self.vectors::<S, C, 1>(simd, at, added.is_some());
+        let (x, channel) = (self.planes.input(self.plane), self.planes.layout.channel());
+        let mut panels = Panels::new(layer.joined.inputs(), sizes.run, V * S::F32_LANES);
+        while let Some(panel) = panels.next() {
+            let maps = x.chunks_exact(channel).chain(self.wide.chunks_exact(sizes.channel));
+            panels.copy(maps, &panel);
+            self.panel::<S, C, V>(simd, &panels.values, panel, added.is_some());
         }
         if let Some(gate) = extras.gate {
             self.gate(gate);
         }
     }
 
+    /// The sums at the positions of a panel.
     #[inline(always)]
-    fn vectors<S: Simd, const C: usize, const V: usize>(&mut self, simd: S, at: usize, is_added: bool) {
-        let Planes { layer, sizes, layout, .. } = self.planes;
-        let count = self.to.len() / sizes.channel;
-        let x = self.planes.input(self.plane);
+    fn panel<S: Simd, const C: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        values: &[f32],
+        panel: Range<usize>,
+        is_added: bool,
+    ) {
+        let (step, count) = (V * S::F32_LANES, self.to.len() / self.planes.sizes.channel);
+        let whole = panel.len() / step * step;
         for first in (0..count).step_by(C) {
-            let block = (self.first_channel + first) / C;
-            let to = &mut self.to[first * sizes.channel..];
-            let mut sums = layer.joined.bias::<S, C, V>(simd, block);
-            layer.joined.add(simd, &mut sums, block, 0, x, layout.channel(), layout.channels, at);
-            let narrow = layer.narrow.outputs();
-            layer.joined.add(simd, &mut sums, block, layout.channels, self.wide, sizes.channel, narrow, at);
-            if is_added {
-                for c in 0..C.min(count - first) {
-                    for v in 0..V {
-                        let there = load::<S>(to, c * sizes.channel + at + v * S::F32_LANES);
-                        sums[c][v] = simd.add_f32s(sums[c][v], there);
-                    }
-                }
+            for at in (0..whole).step_by(step) {
+                self.vectors::<S, C, V>(simd, values, &panel, [first, at], is_added);
             }
-            put::<S, C, V>(&sums, count - first, to, sizes.channel, at);
+            for at in (whole..panel.len()).step_by(S::F32_LANES) {
+                self.vectors::<S, C, 1>(simd, values, &panel, [first, at], is_added);
+            }
         }
+    }
+
+    #[inline(always)]
+    fn vectors<S: Simd, const C: usize, const V: usize>(
+        &mut self,
+        simd: S,
+        values: &[f32],
+        panel: &Range<usize>,
+        [first, at]: [usize; 2],
+        is_added: bool,
+    ) {
+        let Planes { layer, sizes, .. } = self.planes;
+        let count = self.to.len() / sizes.channel;
+        let mut sums = layer.joined.sums::<S, C, V>(simd, (self.first_channel + first) / C, values, panel.len(), at);
+        let (to, place) = (&mut self.to[first * sizes.channel..], panel.start + at);
+        if is_added {
+            add_there(simd, &mut sums, count - first, to, sizes.channel, place);
+        }
+        put::<S, C, V>(&sums, count - first, to, sizes.channel, place);
     }
 
     /// Multiplies the channels by one plus the doubled mask.
