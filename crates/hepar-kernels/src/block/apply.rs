@@ -1,12 +1,10 @@
 //! Convolutions of 1³ on whole maps, before they are upsampled.
 
-use std::ops::Range;
-
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::panels::Panels;
-use super::point::{PointLayer, put};
+use super::point::{Outputs, PointLayer};
 use crate::isa::{FEW, FEW_VECTORS, arch, has_few};
 use crate::maps::MapLayout;
 use crate::sigmoid::sigmoid;
@@ -86,38 +84,19 @@ impl Apply<'_> {
     }
 
     #[inline(always)]
-    fn blocks<S: Simd, const C: usize, const V: usize>(mut self, simd: S) {
-        let step = V * S::F32_LANES;
-        let mut panels = Panels::new(self.layer.inputs(), self.layout.run(), step);
+    fn blocks<S: Simd, const C: usize, const V: usize>(self, simd: S) {
+        let mut panels = Panels::new(self.layer.inputs(), self.layout.run(), V * S::F32_LANES);
+        let channel = self.layout.channel();
+        let mut to =
+            Outputs { maps: self.to, first_channel: 0, channel, start: 0, is_added: false, is_rectified: false };
         while let Some(panel) = panels.next() {
-            let maps = self.from.chunks_exact(self.layout.channel());
+            let maps = self.from.chunks_exact(channel);
             match self.norm {
                 Some(norm) => panels.activate(simd, norm, maps, &panel),
                 None => panels.copy(maps, &panel),
             }
-            let whole = panel.len() / step * step;
-            for first in (0..self.layer.outputs()).step_by(C) {
-                for at in (0..whole).step_by(step) {
-                    self.vectors::<S, C, V>(simd, &panels.values, &panel, [first, at]);
-                }
-                for at in (whole..panel.len()).step_by(S::F32_LANES) {
-                    self.vectors::<S, C, 1>(simd, &panels.values, &panel, [first, at]);
-                }
-            }
+            self.layer.panel::<S, C, V>(simd, &panels.values, &panel, &mut to);
         }
-    }
-
-    #[inline(always)]
-    fn vectors<S: Simd, const C: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        values: &[f32],
-        panel: &Range<usize>,
-        [first, at]: [usize; 2],
-    ) {
-        let (channel, channels) = (self.layout.channel(), self.layer.outputs() - first);
-        let sums = self.layer.sums::<S, C, V>(simd, first / C, values, panel.len(), at);
-        put::<S, C, V>(&sums, channels, &mut self.to[first * channel..], channel, panel.start + at);
     }
 }
 

@@ -1,11 +1,9 @@
 //! The steps of a block on one plane, and their order where planes are walked through.
 
-use std::ops::Range;
-
 use pulp::Simd;
 
 use super::panels::Panels;
-use super::point::{add_there, put, relu};
+use super::point::{Outputs, put, relu};
 use super::{BlockLayer, Extras};
 use crate::isa::{FEW, FEW_VECTORS, has_few};
 use crate::maps::{MapLayout, doubled};
@@ -156,47 +154,19 @@ impl Narrow<'_, '_> {
         }
         let (x, channel) = (self.planes.input(self.plane), self.planes.layout.channel());
         let mut panels = Panels::new(layer.scale.len(), sizes.run, V * S::F32_LANES);
-        let mut this = self;
+        let mut to = Outputs {
+            maps: &mut *self.to,
+            first_channel: self.first_channel,
+            channel: sizes.narrow_channel,
+            start: sizes.frame(),
+            is_added: extras.halves.is_some(),
+            is_rectified: true,
+        };
         while let Some(panel) = panels.next() {
             panels.activate(simd, [&layer.scale, &layer.shift], x.chunks_exact(channel), &panel);
-            this.panel::<S, C, V>(simd, &panels.values, panel);
+            layer.narrow.panel::<S, C, V>(simd, &panels.values, &panel, &mut to);
         }
-        this.clear_frame();
-    }
-
-    /// The sums at the positions of a panel.
-    #[inline(always)]
-    fn panel<S: Simd, const C: usize, const V: usize>(&mut self, simd: S, values: &[f32], panel: Range<usize>) {
-        let (step, count) = (V * S::F32_LANES, self.to.len() / self.planes.sizes.narrow_channel);
-        let whole = panel.len() / step * step;
-        for first in (0..count).step_by(C) {
-            for at in (0..whole).step_by(step) {
-                self.vectors::<S, C, V>(simd, values, &panel, [first, at]);
-            }
-            for at in (whole..panel.len()).step_by(S::F32_LANES) {
-                self.vectors::<S, C, 1>(simd, values, &panel, [first, at]);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn vectors<S: Simd, const C: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        values: &[f32],
-        panel: &Range<usize>,
-        [first, at]: [usize; 2],
-    ) {
-        let Planes { layer, sizes, extras, .. } = self.planes;
-        let count = self.to.len() / sizes.narrow_channel;
-        let mut sums = layer.narrow.sums::<S, C, V>(simd, (self.first_channel + first) / C, values, panel.len(), at);
-        let to = &mut self.to[first * sizes.narrow_channel..];
-        let place = sizes.frame() + panel.start + at;
-        if extras.halves.is_some() {
-            add_there(simd, &mut sums, count - first, to, sizes.narrow_channel, place);
-        }
-        relu(simd, &mut sums);
-        put::<S, C, V>(&sums, count - first, to, sizes.narrow_channel, place);
+        self.clear_frame();
     }
 
     /// Puts zeros where there is no voxel.
@@ -277,54 +247,21 @@ impl Joined<'_, '_> {
         }
         let (x, channel) = (self.planes.input(self.plane), self.planes.layout.channel());
         let mut panels = Panels::new(layer.joined.inputs(), sizes.run, V * S::F32_LANES);
+        let mut to = Outputs {
+            maps: &mut *self.to,
+            first_channel: self.first_channel,
+            channel: sizes.channel,
+            start: 0,
+            is_added: added.is_some(),
+            is_rectified: false,
+        };
         while let Some(panel) = panels.next() {
-            let maps = x.chunks_exact(channel).chain(self.wide.chunks_exact(sizes.channel));
-            panels.copy(maps, &panel);
-            self.panel::<S, C, V>(simd, &panels.values, panel, added.is_some());
+            panels.copy(x.chunks_exact(channel).chain(self.wide.chunks_exact(sizes.channel)), &panel);
+            layer.joined.panel::<S, C, V>(simd, &panels.values, &panel, &mut to);
         }
         if let Some(gate) = extras.gate {
             self.gate(gate);
         }
-    }
-
-    /// The sums at the positions of a panel.
-    #[inline(always)]
-    fn panel<S: Simd, const C: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        values: &[f32],
-        panel: Range<usize>,
-        is_added: bool,
-    ) {
-        let (step, count) = (V * S::F32_LANES, self.to.len() / self.planes.sizes.channel);
-        let whole = panel.len() / step * step;
-        for first in (0..count).step_by(C) {
-            for at in (0..whole).step_by(step) {
-                self.vectors::<S, C, V>(simd, values, &panel, [first, at], is_added);
-            }
-            for at in (whole..panel.len()).step_by(S::F32_LANES) {
-                self.vectors::<S, C, 1>(simd, values, &panel, [first, at], is_added);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn vectors<S: Simd, const C: usize, const V: usize>(
-        &mut self,
-        simd: S,
-        values: &[f32],
-        panel: &Range<usize>,
-        [first, at]: [usize; 2],
-        is_added: bool,
-    ) {
-        let Planes { layer, sizes, .. } = self.planes;
-        let count = self.to.len() / sizes.channel;
-        let mut sums = layer.joined.sums::<S, C, V>(simd, (self.first_channel + first) / C, values, panel.len(), at);
-        let (to, place) = (&mut self.to[first * sizes.channel..], panel.start + at);
-        if is_added {
-            add_there(simd, &mut sums, count - first, to, sizes.channel, place);
-        }
-        put::<S, C, V>(&sums, count - first, to, sizes.channel, place);
     }
 
     /// Multiplies the channels by one plus the doubled mask.
