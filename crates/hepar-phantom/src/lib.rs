@@ -7,8 +7,10 @@
 //! ```
 //! use hepar_phantom::PhantomSpec;
 //!
-//! let spec = PhantomSpec { seed: 7, shape: [20, 64, 64], spacing: [12.0, 6.0, 6.0], tumours: 2, ..Default::default()
-//! }; let phantom = spec.build()?; assert_eq!(phantom.tumours.len(), 2);
+//! let mut spec = PhantomSpec { seed: 7, tumours: 2, ..Default::default() };
+//! (spec.shape, spec.spacing) = ([20, 64, 64], [12.0, 6.0, 6.0]);
+//! let phantom = spec.build()?;
+//! assert_eq!(phantom.tumours.len(), 2);
 //! assert!(phantom.labels.data().iter().any(|&label| label == 1));
 //! # Ok::<(), hepar_phantom::SpecError>(())
 //! ```

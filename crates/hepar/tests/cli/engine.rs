@@ -5,7 +5,8 @@ use crate::program::hepar;
 #[test]
 fn layer_by_layer_the_labels_are_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    hepar(folder.path(), &["phantom", "-o", "a", "--shape", "48,96,96", "--spacing", "5,3,3"]).expect(0);
+    // A slab, for the networks of the shipped model take long layer by layer.
+    hepar(folder.path(), &["phantom", "-o", "a", "--shape", "12,96,96", "--spacing", "5,3,3"]).expect(0);
     for engine in ["hepar", "burn"] {
         hepar(folder.path(), &["segment", "a_ct.nii.gz", "--engine", engine, "-o", engine, "-q"]).expect(0);
     }
@@ -14,7 +15,7 @@ fn layer_by_layer_the_labels_are_the_same() {
         .map(|engine| hepar_formats::read_labels(&folder.path().join(engine).join("labels.nii.gz")).unwrap().volume);
     let differing = ours.data().iter().zip(theirs.data()).filter(|(a, b)| a != b).count();
     assert!(differing * 10_000 <= ours.data().len(), "{differing} voxels");
-    assert!(ours.data().iter().any(|&label| label > 0), "there is something to compare");
+    assert!([1, 2].iter().all(|label| ours.data().iter().any(|is| is == label)), "there is something to compare");
 }
 
 #[test]

@@ -115,12 +115,14 @@ fn an_ensemble_of_runs_answers_as_one(path: &Path) {
 fn all_networks_are_trained_stopped_resumed_and_become_a_model_with_one_command() {
     let scan = folder_with_scan();
     let path = scan.path();
-    let all = |more: &[&str]| hepar(path, &[&["train", "all", "--run", "smoke", "--preset", "smoke"], more].concat());
+    // Without a cache every call would draw the phantoms again.
+    let smoke = ["--preset", "smoke", "--cache", "cache"];
+    let all = |more: &[&str]| hepar(path, &[&["train", "all", "--run", "smoke"], &smoke[..], more].concat());
     let stopped = all(&["--minutes", "1e-9"]).expect(0);
     assert!(stopped.out.contains("smoke/localizer: ") && stopped.out.contains("the same command goes on"));
     assert!(!path.join("smoke/model").exists());
-    let one = ["train", "localizer", "--run", "smoke/localizer", "--preset", "smoke", "--steps", "1", "-q"];
-    hepar(path, &one).expect(0);
+    let one = ["train", "localizer", "--run", "smoke/localizer", "--steps", "1", "-q"];
+    hepar(path, &[&one, &smoke[..]].concat()).expect(0);
     assert_eq!(json(&path.join("smoke/localizer/last/state.json"))["step"], 1);
     let done = all(&[]).expect(0);
     assert_eq!(json(&path.join("smoke/localizer/last/state.json"))["step"], 2);
@@ -158,7 +160,8 @@ fn each_fold_is_held_out_in_its_turn_and_all_of_them_become_an_ensemble() {
             std::fs::copy(path.join(file("a")), path.join("data").join(file(name))).unwrap();
         }
     }
-    let all = ["train", "all", "--data", "data", "--run", "five", "--preset", "smoke", "--steps", "1"];
+    let all =
+        ["train", "all", "--data", "data", "--run", "five", "--preset", "smoke", "--steps", "1", "--cache", "cache"];
     let done = hepar(path, &[&all[..], &["--fold", "all", "--folds", "2"]].concat()).expect(0);
     for fold in ["fold-0", "fold-1"] {
         assert!(done.out.contains(&format!("five/{fold}/tumour: 1 of 1 steps")), "{}", done.out);
