@@ -75,7 +75,7 @@ impl PlannedCase {
 impl Cohort {
     /// Plans the results of `inputs`, at least one, and checks that they can be written.
     ///
-    /// The result of one scan goes to `output`: a folder, or a `.nii.gz` or `.nii` file for labels alone; by default to
+    /// The result of one scan goes to `output`: a folder, or a `.nii.gz`, `.nrrd` or `.mha` file for labels alone; by default to
     /// `CASE-hepar`. Those of several go to folders in `output`, by default `cohort-hepar`, with the table
     /// [`COHORT_FILE`] and the page [`COHORT_PAGE`]. `contents` says what a folder holds beside labels and tables.
     /// `force` lets results of hepar be replaced.

@@ -34,7 +34,7 @@ pub struct ModelFacts {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// One hash over all of its weights.
+    /// One hash over its settings and weights.
     pub sha256: String,
     /// What it is, in a sentence or two.
     pub description: String,

@@ -35,7 +35,7 @@ pub struct Arguments {
     /// What labels become in .dcm
     #[arg(long = "as", value_enum, default_value_t, value_name = "OBJECT")]
     object: Object,
-    /// UID or number of the DICOM series [default: chosen by rules]
+    /// UID or number of the DICOM series; 3:2 is the second volume of series 3 [default: chosen by rules]
     #[arg(long, value_name = "UID")]
     series: Option<String>,
     /// Refuse a DICOM series in which anything would have to be mended

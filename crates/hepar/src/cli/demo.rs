@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use hepar::demo::{Demo, DemoScore, FIRST_SEED};
-use hepar::output::PREVIEW_FILE;
+use hepar::output::{PREVIEW_FILE, REPORT_FILE};
 use hepar::watch::Terminal;
 use hepar::{Segmenter, exit, open_model};
 
@@ -54,6 +54,7 @@ fn one(demo: &Demo, score: &DemoScore) -> String {
         ("scan", demo.files.ct.path().display().to_string()),
         ("truth", demo.files.labels.path().display().to_string()),
         ("result", result.display().to_string()),
+        ("report", result.join(REPORT_FILE).display().to_string()),
         ("picture", result.join(PREVIEW_FILE).display().to_string()),
     ]);
     text.push('\n');

@@ -12,7 +12,7 @@ use super::{Failure, print, text, warn_of};
 pub struct Arguments {
     /// An image, or a folder or zip archive with DICOM files
     path: PathBuf,
-    /// UID or number of the DICOM series to describe [default: the one that would be segmented]
+    /// UID or number of the DICOM series to describe; 3:2 is the second volume of series 3 [default: the one that would be segmented]
     #[arg(long, value_name = "UID")]
     series: Option<String>,
     /// Print JSON

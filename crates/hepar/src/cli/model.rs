@@ -45,7 +45,7 @@ enum Command {
         #[arg(long, value_name = "Y.npy")]
         output: PathBuf,
     },
-    /// Show where the time of a network goes, layer by layer
+    /// Show where the time of a network goes, step by step
     Profile {
         /// Folder of the model [default: the one in the program]
         #[arg(long, value_name = "DIR")]

@@ -12,7 +12,7 @@ use super::{Failure, interrupt, print, text};
 
 const EXAMPLES: &str = "\
 Examples:
-  hepar report ct-hepar                            the report again, with what it held
+  hepar report ct-hepar                            the report again, with the pictures it held
   hepar report ct-hepar --pictures all --mesh glb
   hepar report ct-hepar --ct elsewhere/ct.nii.gz   when the scan has moved
   hepar report --ct ct.nii.gz --labels l.nii.gz    a result of labels from elsewhere, in ./ct-hepar/
@@ -32,7 +32,7 @@ pub struct Arguments {
     /// Labels on the scan's grid: 0 background, 1 liver, 2 tumour
     #[arg(long, value_name = "LABELS", requires = "ct")]
     labels: Option<PathBuf>,
-    /// UID or number of the DICOM series that --labels belong to [default: chosen by rules]
+    /// UID or number of the DICOM series that --labels belong to; 3:2 is the second volume of series 3 [default: chosen by rules]
     #[arg(long, value_name = "SERIES", requires = "labels")]
     series: Option<String>,
     /// Folder for the result of --labels [default: ./CASE-hepar]

@@ -18,7 +18,7 @@ Examples:
   hepar segment ct.nii.gz                          result in ./ct-hepar/
   hepar segment ct.nii.gz -o labels.nii.gz         labels alone
   hepar segment a.nii.gz b.nii.gz -o out           out/a/, out/b/, out/cohort.html and out/cohort.csv
-  hepar segment scans/ -o out                      the same for all NIfTI images in a folder
+  hepar segment scans/ -o out                      the same for all images in a folder
   hepar segment ct.nii.gz --pictures all --mesh glb
   hepar segment ct.nii.gz --liver liver.nii.gz     look for tumours in a liver that is known
   hepar segment STUDY --write labels,seg,sr        a DICOM folder, file or zip archive, and DICOM back
@@ -50,7 +50,7 @@ pub struct Arguments {
     liver: Option<PathBuf>,
     #[command(flatten)]
     contents: ContentsArguments,
-    /// UID or number of the DICOM series [default: chosen by rules; hepar info shows them]
+    /// UID or number of the DICOM series; 3:2 is the second volume of series 3 [default: chosen by rules; hepar info shows them]
     #[arg(long, value_name = "UID")]
     series: Option<String>,
     /// Refuse a DICOM series in which anything would have to be mended: missing or repeated slices, a tilted gantry

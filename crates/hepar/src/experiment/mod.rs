@@ -79,7 +79,7 @@ pub struct Outcome {
 /// What a model says of itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelNote {
-    /// Name, version and the hash of the weights.
+    /// Name, version and one hash over settings and weights.
     pub identity: ModelIdentity,
     /// Patients and data sets that it was trained on.
     pub trained_on: String,
