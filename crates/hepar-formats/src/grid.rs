@@ -53,7 +53,7 @@ impl GridHeader {
             return Err(ReadErrorKind::VoxelSize { spacing: [i, j, k] });
         }
         match source {
-            AffineSource::Pixdim => warnings.push(Warning::NoOrientation),
+            AffineSource::Pixdim => warnings.push(Warning::NoOrientation { axes: "RAS".to_owned() }),
             AffineSource::Sform if !has_spacing => {
                 warnings.push(Warning::SpacingIgnored { pixdim: spacing });
                 forms.take_spacing_from(&geometry);

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hepar_volume::{Geometry, Volume};
 
@@ -184,6 +184,34 @@ fn labels(path: &Path, options: &LabelOptions<'_>, label: Labelling) -> Result<L
         Format::Dicom => dicom::labels(path, options).map_err(fail),
         Format::Text(format) => text_header::read_labels(path, format, label),
         Format::Other => nifti::read_labels(path, label),
+    }
+}
+
+/// The files that the scan in `path` is read from: of a header and its voxels both, of a DICOM folder those of the series
+/// that `options` ask for, in the order of the slices; of an archive the archive.
+///
+/// # Errors
+/// As [`inspect_with`].
+pub fn files_of_scan(path: &Path, options: &ScanOptions) -> Result<Vec<PathBuf>, ReadError> {
+    let files = if path.is_dir() { dicom::files_of_series(path, options).map_err(Into::into) } else { files(path) };
+    files.map_err(|kind| ReadError::new(path, kind))
+}
+
+/// The files that the labels in `path` are read from; of a folder all in it, sorted by name.
+///
+/// # Errors
+/// When a header cannot be read, or a folder not be listed.
+pub fn files_of_labels(path: &Path) -> Result<Vec<PathBuf>, ReadError> {
+    let files = if path.is_dir() { dicom::files_below(path).map_err(Into::into) } else { files(path) };
+    files.map_err(|kind| ReadError::new(path, kind))
+}
+
+/// A file, and the one with its voxels where it has none.
+fn files(path: &Path) -> Result<Vec<PathBuf>, ReadErrorKind> {
+    match Format::of(path)? {
+        Format::Dicom => Ok(vec![path.to_owned()]),
+        Format::Text(format) => text_header::files(path, format),
+        Format::Other => nifti::files(path),
     }
 }
 

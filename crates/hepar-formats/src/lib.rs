@@ -39,9 +39,9 @@ pub use dicom::{
 pub use error::{ReadError, ReadErrorKind, WriteError, WriteErrorKind};
 pub use grid::GridHeader;
 pub use image::{
-    HeaderInfo, LabelOptions, Labels, NiftiPosition, Scan, ScanOptions, inspect, inspect_with, is_patient_folder,
-    labels_need_grid, list_series, names_an_image, read_labels, read_labels_like, read_labels_truncated,
-    read_labels_with, read_scan, read_scan_with, write_labels, write_probabilities, write_scan,
+    HeaderInfo, LabelOptions, Labels, NiftiPosition, Scan, ScanOptions, files_of_labels, files_of_scan, inspect,
+    inspect_with, is_patient_folder, labels_need_grid, list_series, names_an_image, read_labels, read_labels_like,
+    read_labels_truncated, read_labels_with, read_scan, read_scan_with, write_labels, write_probabilities, write_scan,
 };
 pub use nifti::forms::AffineSource;
 pub use segments::{Meaning, SegmentsBy};

@@ -5,7 +5,10 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Warning {
     /// The header says nothing about how the scan lies in the patient.
-    NoOrientation,
+    NoOrientation {
+        /// What +i, +j, +k are taken to point to: three of the letters R, L, A, P, S, I.
+        axes: String,
+    },
     /// The header's two statements about the position differ; the sform was used.
     SformQformDisagree {
         /// Largest distance along an axis at any corner, in voxels.
@@ -105,9 +108,11 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoOrientation => f.write_str(
-                "the header does not say how the scan lies in the patient (neither sform nor qform): i, j, k are taken \
-                 to run right, anterior, superior. If that is wrong, so is the result",
+            Self::NoOrientation { axes } => write!(
+                f,
+                "the header does not say how the scan lies in the patient: i, j, k are taken to run {}. If that is wrong, \
+                 so is the result",
+                axes.chars().map(direction).collect::<Vec<_>>().join(", ")
             ),
             Self::SformQformDisagree { by } => {
                 write!(f, "sform and qform of the header differ by {by:.1} voxels; the sform is used")
@@ -164,5 +169,17 @@ impl fmt::Display for Warning {
                 f.write_str("no segment says that it is liver or tumour: the labels are the numbers of the segments")
             }
         }
+    }
+}
+
+/// The direction that a letter of an orientation stands for, as an adverb.
+fn direction(letter: char) -> &'static str {
+    match letter {
+        'R' => "right",
+        'L' => "left",
+        'A' => "anterior",
+        'P' => "posterior",
+        'S' => "superior",
+        _ => "inferior",
     }
 }

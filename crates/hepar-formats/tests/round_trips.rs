@@ -4,7 +4,8 @@ mod by_hand;
 
 use by_hand::{File, gzip, save, saved, some_hounsfield_units};
 use hepar_formats::{
-    ByteOrder, Datatype, GridHeader, Warning, WriteErrorKind, inspect, read_labels, read_scan, write_labels, write_scan,
+    ByteOrder, Datatype, GridHeader, ScanOptions, Warning, WriteErrorKind, files_of_scan, inspect, read_labels,
+    read_scan, write_labels, write_scan,
 };
 use hepar_volume::{Geometry, Volume};
 use proptest::prelude::*;
@@ -151,6 +152,11 @@ fn a_pair_of_header_and_voxels_is_read_from_either_half() {
         assert_eq!(by_header.volume.data()[[1, 1, 2]], -890);
         assert_eq!(read_scan(&voxels).unwrap().volume, by_header.volume);
         assert!(inspect(&header).unwrap().pair);
+        // What the scan is known by is of both.
+        let files = [header.clone(), voxels.clone()];
+        for path in &files {
+            assert_eq!(files_of_scan(path, &ScanOptions::default()).unwrap(), files);
+        }
     }
 }
 
@@ -241,7 +247,7 @@ fn read_with(change: impl FnOnce(&mut File)) -> hepar_formats::Scan {
 #[test]
 fn a_header_without_orientation_gives_a_warning_and_axes_along_the_spacing() {
     let scan = read_with(|file| file.sform_code = 0);
-    assert_eq!(scan.warnings, [Warning::NoOrientation]);
+    assert_eq!(scan.warnings, [Warning::NoOrientation { axes: "RAS".to_owned() }]);
     assert_eq!(scan.volume.geometry(), &Geometry::axis_aligned([2, 2, 3], [2.5, 0.75, 0.75]).unwrap());
 }
 

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use hepar_formats::{
-    Datatype, GridHeader, ReadErrorKind, Warning, inspect, read_labels, read_scan, write_labels, write_scan,
+    Datatype, GridHeader, ReadErrorKind, ScanOptions, Warning, files_of_labels, files_of_scan, inspect, read_labels,
+    read_scan, write_labels, write_scan,
 };
 use hepar_volume::{Geometry, Volume};
 use proptest::prelude::*;
@@ -101,6 +102,18 @@ fn metaimage_of_others_is_read() {
     zlib.write_all(&voxels).unwrap();
     std::fs::write(folder.path().join("x.zraw"), zlib.finish().unwrap()).unwrap();
     assert_eq!(read_scan(&path).unwrap().volume, scan.volume);
+    let files = files_of_scan(&path, &ScanOptions::default()).unwrap();
+    assert_eq!(files, [path.clone(), folder.path().join("x.zraw")]);
+    assert_eq!(files_of_labels(&path).unwrap(), files);
+}
+
+#[test]
+fn the_directions_that_are_assumed_are_those_that_are_said() {
+    let header = "ObjectType = Image\nNDims = 3\nDimSize = 3 2 2\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n";
+    let (_folder, path) = saved("x.mha", &[header.as_bytes(), &[0; 12]].concat());
+    let info = inspect(&path).unwrap();
+    assert_eq!(info.orientation, "LPS");
+    assert!(info.warnings[0].to_string().contains("i, j, k are taken to run left, posterior, superior"));
 }
 
 fn refused(name: &str, content: &str) -> String {
@@ -118,6 +131,9 @@ fn headers_that_lie_are_refused_in_a_sentence() {
     );
     assert!(refused("x.nrrd", &nrrd.replace("dimension: 3", "dimension: 4")).contains("is not the number of sizes"));
     assert!(refused("x.nrrd", "NRRD0004\ntype: short\n").contains("ends within the NRRD header"));
+    // Added to the length of the header, this would wrap round.
+    let skip = nrrd.replace("encoding: gzip", "encoding: raw\nbyte skip: 18446744073709551615");
+    assert!(refused("x.nrrd", &skip).contains("leads beyond the end of the file"));
     let meta = "ObjectType = Image\nNDims = 3\nDimSize = 9 9 9\nElementType = MET_SHORT\nElementDataFile = LOCAL\n";
     assert!(refused("x.mha", meta).contains("Is the copy complete?"));
     assert!(refused("x.mha", &meta.replace("MET_SHORT", "MET_RGB")).contains("is no number type that is read"));

@@ -182,7 +182,7 @@ impl fmt::Display for Side {
 /// What `labels` (0 background, 1 liver, 2 tumour) say about the patient whose `scan`, in Hounsfield units, has the
 /// same grid.
 ///
-/// `last` says whether tumours were looked for. Any orientation will do.
+/// `last` says whether tumours were looked for; where labels show one, someone did. Any orientation will do.
 ///
 /// # Errors
 /// When the two are not on the same grid.
@@ -209,11 +209,11 @@ pub(crate) fn findings_of(
         }
     });
     let ml = |voxels: usize| voxels as f64 * labels.geometry().voxel_volume() / 1000.0;
-    let outcome = match (liver_voxels, last, tumour_voxels) {
+    let outcome = match (liver_voxels, tumour_voxels, last) {
         (0, ..) => Outcome::NoLiver,
-        (_, LastStage::Liver, _) => Outcome::LiverOnly,
-        (_, LastStage::Tumour, 0) => Outcome::NoTumour,
-        (_, LastStage::Tumour, _) => Outcome::Tumours,
+        (_, 0, LastStage::Liver) => Outcome::LiverOnly,
+        (_, 0, LastStage::Tumour) => Outcome::NoTumour,
+        (_, 1.., _) => Outcome::Tumours,
     };
     let looked_for_tumours = matches!(outcome, Outcome::NoTumour | Outcome::Tumours);
     let mean_hu = (parenchyma.count() > 0).then(|| parenchyma.mean());

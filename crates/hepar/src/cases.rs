@@ -71,8 +71,11 @@ pub fn case_names(paths: &[PathBuf]) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
+/// The last part of a path; of `.`, `..` and the like that of the folder that they stand for.
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    let whole = if path.file_name().is_none() { path.canonicalize().ok() } else { None };
+    let name = whole.as_deref().unwrap_or(path).file_name();
+    name.map_or_else(|| "scan".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn with_folder(name: &str, path: &Path) -> String {
@@ -95,6 +98,16 @@ mod tests {
         assert_eq!(name("folder/"), "folder");
         assert_eq!(name(".nii.gz"), ".nii.gz");
         assert_eq!(name("Überblick.nii"), "Überblick");
+    }
+
+    #[test]
+    fn a_case_is_called_neither_a_dot_nor_two() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("study").join("series");
+        std::fs::create_dir_all(&inner).unwrap();
+        assert_eq!(case_name(&inner.join("..")), "study");
+        assert_eq!(case_name(&inner.join(".")), "series");
+        assert_eq!(case_name(Path::new("/")), "scan");
     }
 
     #[test]

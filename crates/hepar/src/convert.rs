@@ -116,6 +116,16 @@ fn is_lost(scan: &Scan) -> bool {
     scan.warnings.iter().any(is_narrow)
 }
 
+/// Whether every voxel of a file that is no DICOM holds the same label: labels in which nothing was found, say. A scan
+/// that shows nothing is none.
+fn is_blank(scan: &Scan) -> bool {
+    let is_blank = |warning: &Warning| match warning {
+        Warning::NotHounsfield { min, max, rounded: false } => min == max && u8::try_from(*min).is_ok(),
+        _ => false,
+    };
+    scan.dicom.is_none() && scan.warnings.iter().any(is_blank)
+}
+
 enum Content {
     Scan(Box<Scan>),
     Labels(Box<Labels>),
@@ -130,6 +140,7 @@ fn read(input: &Path, like: Option<&Scan>, conversion: &Conversion) -> Result<Co
         return Ok(Content::Labels(Box::new(as_labels()?)));
     }
     let error = match read_scan_with(input, &conversion.scan) {
+        Ok(scan) if is_blank(&scan) => return Ok(Content::Labels(Box::new(as_labels()?))),
         Ok(scan) => return Ok(Content::Scan(Box::new(scan))),
         Err(error) => error,
     };

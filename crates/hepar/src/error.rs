@@ -248,7 +248,7 @@ impl Error {
 fn of_pipeline(error: &PipelineError) -> u8 {
     match error {
         PipelineError::Model { .. } => exit::MODEL,
-        PipelineError::GivenLiver(_) => exit::INPUT,
+        PipelineError::GivenLiver(_) | PipelineError::TooLarge { .. } => exit::INPUT,
         PipelineError::Cancelled => exit::INTERRUPTED,
         _ => exit::INTERNAL,
     }
@@ -305,5 +305,11 @@ mod tests {
     fn a_cancelled_case_is_an_interruption() {
         let error = Error::of_segmenting(PathBuf::from("ct.nii"), PipelineError::Cancelled);
         assert_eq!(error.exit_code(), exit::INTERRUPTED);
+    }
+
+    #[test]
+    fn voxels_too_large_for_memory_are_the_inputs_fault() {
+        let source = PipelineError::TooLarge { stage: StageName::Liver, slice: [40_000, 40_000] };
+        assert_eq!(Error::of_segmenting(PathBuf::from("ct.nii"), source).exit_code(), exit::INPUT);
     }
 }

@@ -23,8 +23,12 @@ pub(crate) fn sha256_of_file(path: &Path) -> io::Result<String> {
     }
 }
 
-/// One hash for several files in their order: SHA-256 of the hashes of their bytes, each as 64 digits.
+/// One hash for several files in their order: SHA-256 of the hashes of their bytes, each as 64 digits; of one file that of
+/// its bytes.
 pub(crate) fn sha256_of_files(paths: &[PathBuf]) -> io::Result<String> {
+    if let [path] = paths {
+        return sha256_of_file(path);
+    }
     let hashes: Vec<String> = paths.par_iter().map(|path| sha256_of_file(path)).collect::<io::Result<_>>()?;
     Ok(Sha256::digest(hashes.concat()).iter().map(|byte| format!("{byte:02x}")).collect())
 }

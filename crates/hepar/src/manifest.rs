@@ -1,10 +1,10 @@
 //! `manifest.json`: how a result came about, and everything in it that differs from run to run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hepar_formats::{DicomSource, Scan};
+use hepar_formats::{DicomSource, Scan, ScanOptions, SegmentationType, SegmentsBy, files_of_labels, files_of_scan};
 use hepar_model::bundle::{Bundle, Score};
 use hepar_pipeline::LastStage;
 use hepar_report::page::{ModelFacts, Provenance};
@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::utc;
 use crate::error::{Error, ErrorKind};
-use crate::hash::{sha256_of_file, sha256_of_files};
+use crate::hash::sha256_of_files;
+use crate::output::{Product, Products};
 use crate::segment::SegmentedCase;
 
 /// Name of the manifest in a result's folder.
@@ -47,7 +48,7 @@ pub struct ModelIdentity {
 pub struct InputFile {
     /// Where it was, as the user named it.
     pub path: String,
-    /// SHA-256 of its bytes.
+    /// SHA-256 of its bytes; where it is several files, of their hashes.
     pub sha256: String,
 }
 
@@ -75,6 +76,9 @@ pub(crate) struct Manifest {
     labels: Option<InputFile>,
     /// `all` or `liver`.
     stages: String,
+    /// How DICOM objects are made.
+    #[serde(default)]
+    objects: Objects,
     /// `null` when the labels came from elsewhere.
     model: Option<ModelIdentity>,
     /// Engine and device; `null` when none ran.
@@ -95,6 +99,15 @@ pub(crate) struct Manifest {
 struct Grid {
     shape_ijk: [usize; 3],
     spacing_ijk_mm: [f64; 3],
+}
+
+/// How DICOM objects of a result are made, as `--labelmap` and `--split-lesions` say.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Objects {
+    /// Whether a segmentation is stored as a label map.
+    labelmap: bool,
+    /// Whether each lesion has a segment of its own.
+    split_lesions: bool,
 }
 
 /// A JSON object whose keys keep their order.
@@ -123,23 +136,24 @@ impl ModelIdentity {
 }
 
 impl InputFile {
-    /// A file as it is now.
+    /// Labels as they are now.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub(crate) fn of(path: &Path) -> Result<Self, Error> {
-        let sha256 = sha256_of_file(path).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
-        Ok(Self { path: path.display().to_string(), sha256 })
+    /// When their files cannot be read.
+    pub(crate) fn of_labels(path: &Path) -> Result<Self, Error> {
+        Self::of(path, &files_of_labels(path)?)
     }
 
-    /// The file of a scan that was read; of a DICOM folder, the files of its series.
+    /// A scan as it is now; of a DICOM study the `series` that was read.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    pub(crate) fn of_scan(path: &Path, scan: &Scan) -> Result<Self, Error> {
-        let Some(series) = scan.dicom.as_ref().filter(|_| path.is_dir()) else { return Self::of(path) };
-        let sha256 = sha256_of_files(series.files());
-        let sha256 = sha256.map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
+    /// When its files cannot be read.
+    pub(crate) fn of_scan(path: &Path, series: Option<String>) -> Result<Self, Error> {
+        Self::of(path, &files_of_scan(path, &ScanOptions { series, ..ScanOptions::default() })?)
+    }
+
+    fn of(path: &Path, files: &[PathBuf]) -> Result<Self, Error> {
+        let sha256 = sha256_of_files(files).map_err(|source| ErrorKind::Input { path: path.to_owned(), source })?;
         Ok(Self { path: path.display().to_string(), sha256 })
     }
 }
@@ -166,6 +180,7 @@ impl Manifest {
         Self {
             liver: case.liver.clone(),
             stages: stages_name(case.last).to_owned(),
+            objects: Objects::of(&case.products),
             model: Some(case.model.clone()),
             engine: Some(case.engine.clone()),
             seconds: seconds.map(|(step, seconds)| (step.to_owned(), milliseconds(seconds).into())).collect(),
@@ -192,6 +207,7 @@ impl Manifest {
             liver: None,
             labels: None,
             stages: stages_name(LastStage::Tumour).to_owned(),
+            objects: Objects::default(),
             model: None,
             engine: None,
             instruction_set: hepar_kernels::isa::name().to_owned(),
@@ -225,11 +241,11 @@ impl Manifest {
         self
     }
 
-    /// Whether this program made the result of the file `input` by `model`.
+    /// Whether this program made the result of the scan in `input` by `model`.
     pub(crate) fn is_of(&self, model: &ModelIdentity, input: &Path) -> bool {
         self.version == env!("CARGO_PKG_VERSION")
             && self.model.as_ref().is_some_and(|made| made.sha256 == model.sha256)
-            && sha256_of_file(input).is_ok_and(|sha256| sha256 == self.input.sha256)
+            && InputFile::of_scan(input, self.series.clone()).is_ok_and(|file| file.sha256 == self.input.sha256)
     }
 
     /// The series of a DICOM study that was read, if it was one.
@@ -260,6 +276,16 @@ impl Manifest {
     /// How far the scan went through the stages.
     pub(crate) fn last_stage(&self) -> LastStage {
         if self.stages == stages_name(LastStage::Liver) { LastStage::Liver } else { LastStage::Tumour }
+    }
+
+    /// The files that `wanted` names, with DICOM objects as the result's are made.
+    pub(crate) fn products(&self, wanted: Vec<Product>) -> Products {
+        let Objects { labelmap, split_lesions } = self.objects;
+        Products {
+            files: Some(wanted),
+            stored: if labelmap { SegmentationType::LabelMap } else { SegmentationType::Binary },
+            by: if split_lesions { SegmentsBy::Lesion } else { SegmentsBy::Label },
+        }
     }
 
     /// SHA-256 of the other files of the result.
@@ -298,6 +324,15 @@ impl Manifest {
         // Serialising into a string fails only for maps whose keys are no strings; these are.
         let text = serde_json::to_string_pretty(self).unwrap_or_else(|error| unreachable!("{error}"));
         text + "\n"
+    }
+}
+
+impl Objects {
+    fn of(products: &Products) -> Self {
+        Self {
+            labelmap: products.stored == SegmentationType::LabelMap,
+            split_lesions: products.by == SegmentsBy::Lesion,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{Labels, Scan, ScanOptions, read_labels_like, read_scan_with};
+use hepar_formats::{DicomSource, Labels, Scan, ScanOptions, read_labels_like, read_scan_with};
 use hepar_pipeline::{Findings, LastStage, Probabilities, check_same_grid, describe};
 use hepar_report::Told;
 use hepar_volume::{Volume, stored_like};
@@ -12,7 +12,7 @@ use hepar_volume::{Volume, stored_like};
 use crate::cases::case_name;
 use crate::error::{Error, sentence};
 use crate::manifest::{InputFile, MANIFEST_FILE, Manifest};
-use crate::output::{Contents, LABELS_FILE, Product, Products, RESULT_FILE, ResultCase, ResultFolder};
+use crate::output::{Contents, LABELS_FILE, Product, RESULT_FILE, ResultCase, ResultFolder};
 use crate::watch::Listener;
 
 /// A result whose tables, pictures and report are to be made again.
@@ -96,12 +96,12 @@ impl Remake {
         let labels = self.folder.path().join(LABELS_FILE);
         let mut manifest = self.manifest;
         let (scan, volume) = read(&self.scan, manifest.series(), &labels, listener)?;
-        if InputFile::of_scan(&self.scan, &scan)?.sha256 != manifest.input_sha256() {
+        if InputFile::of_scan(&self.scan, series_of(&scan))?.sha256 != manifest.input_sha256() {
             tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
         }
         scan.warnings.iter().for_each(|warning| manifest.warn(warning.to_string()));
         let mut told = Told::default();
-        if manifest.files().get(LABELS_FILE) == Some(&InputFile::of(&labels)?.sha256) {
+        if manifest.files().get(LABELS_FILE) == Some(&InputFile::of_labels(&labels)?.sha256) {
             let result = fs::read_to_string(self.folder.path().join(RESULT_FILE));
             told = result.map(|text| Told::of(&text)).unwrap_or_default();
         } else {
@@ -126,8 +126,8 @@ impl LabelledScan {
         let started = Instant::now();
         let (scan, labels) = read(&self.scan, self.series.as_deref(), &self.labels, listener)?;
         let name = case_name(&self.scan);
-        let manifest =
-            Manifest::of_labels(&name, InputFile::of_scan(&self.scan, &scan)?, &scan, InputFile::of(&self.labels)?);
+        let file = InputFile::of_scan(&self.scan, series_of(&scan))?;
+        let manifest = Manifest::of_labels(&name, file, &scan, InputFile::of_labels(&self.labels)?);
         let last = LastStage::Tumour;
         write(folder, Case { name, scan, labels, told: Told::default(), manifest, last, started }, listener)
     }
@@ -158,12 +158,17 @@ fn write(folder: &ResultFolder, case: Case, listener: &dyn Listener) -> Result<F
     findings.cautions.iter().for_each(|caution| listener.warn(&format_args!("{name}: {caution}")));
     let (scan, labels) = (&scan, &labels);
     // Of labels that are there already; a result that is made again keeps what else was made of them.
-    let products = Products { files: Some(vec![Product::Labels]), ..Products::default() };
+    let products = manifest.products(vec![Product::Labels]);
     let probabilities = &Probabilities::default();
     let case =
         ResultCase { name: &name, scan, labels, findings: &findings, probabilities, products, manifest, started };
     folder.write_result(case, listener)?;
     Ok(findings)
+}
+
+/// The series that a scan was read from, if it is of DICOM.
+fn series_of(scan: &Scan) -> Option<String> {
+    scan.dicom.as_ref().map(DicomSource::series)
 }
 
 /// Reads a scan, of a DICOM study the given series, and labels on its grid, which may be stored in another order of axes.

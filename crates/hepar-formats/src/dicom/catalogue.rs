@@ -6,11 +6,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use crate::dicom::compose::derived_uid;
 use crate::dicom::error::DicomError;
 use crate::dicom::instance::{Frame, Instance};
 use crate::dicom::place::{Place, files_in_archive, files_in_folder};
 use crate::dicom::plane::Plane;
-use crate::dicom::stack::at_one_place;
+use crate::dicom::stack::{at_one_place, overlap};
 use crate::sniff;
 use crate::warning::Warning;
 
@@ -24,9 +25,11 @@ pub(crate) struct Catalogue {
 }
 
 /// Slices that belong together: one series UID, orientation and matrix, and one acquisition where a series holds
-/// several at the same places.
+/// several of the same part of the body.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
+    /// `SeriesInstanceUID`, or, where it was taken out, one that follows from the instances.
+    pub(crate) uid: String,
     /// In the order of their files.
     pub(crate) slices: Vec<SliceOf>,
     /// Indices of all instances; of series without slices too.
@@ -93,7 +96,11 @@ impl Catalogue {
         for (index, instance) in instances.iter().enumerate() {
             by_uid.entry((instance.number.unwrap_or(i64::MAX), &instance.series_uid)).or_default().push(index);
         }
-        let series = by_uid.into_values().flat_map(|indices| split(&instances, indices)).collect();
+        let of_uid = |((number, uid), indices): ((i64, &str), Vec<usize>)| {
+            let uid = if uid.is_empty() { uid_of(&instances, number, &indices) } else { uid.to_owned() };
+            split(&instances, &uid, indices)
+        };
+        let series = by_uid.into_iter().flat_map(of_uid).collect();
         Self { instances, series, warnings }
     }
 
@@ -116,8 +123,16 @@ impl Series {
     }
 }
 
+/// A UID for a series whose own was taken out: the same for the same instances, in whatever order they come.
+fn uid_of(instances: &[Instance], number: i64, indices: &[usize]) -> String {
+    let mut uids: Vec<&str> = indices.iter().map(|index| instances[*index].sop_uid.as_str()).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    derived_uid(&[b"series", &number.to_le_bytes(), uids.join("\\").as_bytes()])
+}
+
 /// Splits the instances of one UID by orientation and matrix, then by acquisition.
-fn split(instances: &[Instance], indices: Vec<usize>) -> Vec<Series> {
+fn split(instances: &[Instance], uid: &str, indices: Vec<usize>) -> Vec<Series> {
     let mut groups: Vec<(Shared, Series)> = Vec::new();
     for index in indices {
         for (matrix_and_plane, slice) in slices_of(instances, index) {
@@ -129,8 +144,8 @@ fn split(instances: &[Instance], indices: Vec<usize>) -> Vec<Series> {
             let position = match groups.iter().position(|(group, _)| same(group)) {
                 Some(position) => position,
                 None => {
-                    let empty = Series { slices: Vec::new(), instances: Vec::new(), part: None, copies: 0 };
-                    groups.push((matrix_and_plane, empty));
+                    let (uid, slices, instances) = (uid.to_owned(), Vec::new(), Vec::new());
+                    groups.push((matrix_and_plane, Series { uid, slices, instances, part: None, copies: 0 }));
                     groups.len() - 1
                 }
             };
@@ -171,7 +186,10 @@ fn slices_of(instances: &[Instance], index: usize) -> Vec<Keyed> {
     slices
 }
 
-/// Takes out slices that are there twice, and splits a series with several scans of the same places by acquisition.
+/// Takes out slices that are there twice, and splits a series with several scans of the same part of the body by
+/// acquisition: scans whose slices lie at the same places, or between one another.
+///
+/// Scans that follow one another along the body, and acquisitions of a slice each, are one volume.
 fn by_acquisition(instances: &[Instance], mut series: Series) -> Vec<Series> {
     let before = series.slices.len();
     let mut seen: HashSet<(&str, u32)> = HashSet::new();
@@ -181,20 +199,18 @@ fn by_acquisition(instances: &[Instance], mut series: Series) -> Vec<Series> {
         uid.is_empty() || seen.insert((uid, slice.frame))
     });
     series.copies = before - series.slices.len();
-    if at_one_place(&series.planes()).iter().all(|places| places.len() == 1) {
-        return vec![series];
-    }
+    let single = |planes: &Vec<Plane>| at_one_place(planes).iter().all(|places| places.len() == 1);
+    let all_single = single(&series.planes());
     for key in 0..3 {
         let mut parts: BTreeMap<Option<&str>, Vec<SliceOf>> = BTreeMap::new();
         for slice in &series.slices {
             let value = instances[slice.instance].acquisition[key].as_deref();
             parts.entry(value).or_default().push(*slice);
         }
-        let single = |slices: &Vec<SliceOf>| {
-            let planes: Vec<Plane> = slices.iter().map(|slice| slice.it.plane).collect();
-            at_one_place(&planes).iter().all(|places| places.len() == 1)
-        };
-        if parts.len() > 1 && parts.values().all(single) {
+        let planes_of = |slices: &Vec<SliceOf>| slices.iter().map(|slice| slice.it.plane).collect();
+        let planes: Vec<Vec<Plane>> = parts.values().map(planes_of).collect();
+        let several = if all_single { overlap(&planes) } else { planes.iter().all(single) };
+        if parts.len() > 1 && several {
             let name = ["acquisition", "temporal position", "acquisition time"][key];
             return parts
                 .into_iter()
@@ -202,7 +218,7 @@ fn by_acquisition(instances: &[Instance], mut series: Series) -> Vec<Series> {
                     let mut of_part: Vec<usize> = slices.iter().map(|slice| slice.instance).collect();
                     of_part.dedup();
                     let part = Some(format!("{name} {}", value.unwrap_or("unknown")));
-                    Series { slices, instances: of_part, part, copies: series.copies }
+                    Series { uid: series.uid.clone(), slices, instances: of_part, part, copies: series.copies }
                 })
                 .collect();
         }

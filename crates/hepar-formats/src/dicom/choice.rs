@@ -67,8 +67,10 @@ const NO_SLICES: [&str; 12] = [
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SeriesInfo {
-    /// `SeriesInstanceUID`.
+    /// `SeriesInstanceUID`, or, where it was taken out, one that follows from the instances.
     pub uid: String,
+    /// Whether it was taken out.
+    pub(crate) nameless: bool,
     /// `SeriesNumber`.
     pub number: Option<i64>,
     /// `SeriesDescription`.
@@ -95,8 +97,12 @@ impl SeriesInfo {
     /// What [`ScanOptions::series`](crate::ScanOptions::series) takes it by: its number, or its UID where it has none, and its
     /// place among the volumes of the series.
     pub fn name(&self) -> String {
-        let uid = if self.uid.is_empty() { "without number and UID" } else { &self.uid };
-        placed(&self.number.map_or_else(|| uid.to_owned(), |number| number.to_string()), self.place)
+        placed(&self.number.map_or_else(|| self.uid.clone(), |number| number.to_string()), self.place)
+    }
+
+    /// What it is called among all others: by its UID; a made-up one says nothing to anybody.
+    fn listed(&self) -> String {
+        if self.nameless { format!("{} (its UID was taken out)", self.name()) } else { placed(&self.uid, self.place) }
     }
 }
 
@@ -172,7 +178,7 @@ pub(crate) fn chosen(infos: &[SeriesInfo], wanted: Option<&str>) -> Result<usize
             }
             _ => Err(DicomError::OtherSeries {
                 wanted: wanted.to_owned(),
-                found: infos.iter().map(|info| placed(&info.uid, info.place)).collect(),
+                found: infos.iter().map(SeriesInfo::listed).collect(),
             }),
         };
     }
@@ -219,7 +225,8 @@ fn describe(catalogue: &Catalogue, series: &Series) -> SeriesInfo {
     let orientation = planes.first().and_then(orientation);
     let verdict = unusable(catalogue, series).map_or(Verdict::NotChosen(String::new()), Verdict::Unusable);
     SeriesInfo {
-        uid: first.series_uid.clone(),
+        uid: series.uid.clone(),
+        nameless: first.series_uid.is_empty(),
         number: first.number,
         description: first.description.clone(),
         part: series.part.clone(),

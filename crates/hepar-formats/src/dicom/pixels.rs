@@ -1,7 +1,8 @@
 //! The samples of frames, native or compressed: PS3.5 section 8 and Annex A.4.
 
-use std::io::SeekFrom;
+use std::io::{Cursor, SeekFrom};
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::datatype::ByteOrder;
 use crate::dicom::codec::{FrameShape, decode};
@@ -24,6 +25,19 @@ pub(crate) struct PixelReader {
     shape: FrameShape,
     /// The pieces of each frame, for compressed frames.
     pieces: Vec<Vec<Range<u64>>>,
+    /// Whether every opening inflates all of several frames, as in an archive.
+    inflates: bool,
+    /// The inflated bytes, as long as a thread keeps them.
+    inflated: Mutex<Weak<Vec<u8>>>,
+}
+
+/// What a thread keeps from frame to frame: fresh memory costs as much as reading.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// The samples of the last frame, by rows, little-endian.
+    pub(crate) samples: Vec<u8>,
+    /// The inflated object that it is in, for its other frames.
+    object: Option<Arc<Vec<u8>>>,
 }
 
 impl PixelReader {
@@ -56,7 +70,9 @@ impl PixelReader {
             return Err(DicomError::Malformed { at: pixels.start, problem });
         }
         let deflated = syntax.is_deflated();
-        let mut reader = Self { place: place.clone(), coding, deflated, pixels, shape, pieces: Vec::new() };
+        let inflates = frames > 1 && (deflated || matches!(place, Place::Entry { .. }));
+        let (place, inflated) = (place.clone(), Mutex::default());
+        let mut reader = Self { place, coding, deflated, pixels, shape, pieces: Vec::new(), inflates, inflated };
         if pixels.encapsulated {
             reader.pieces = reader.find_pieces(frames)?;
         }
@@ -68,17 +84,44 @@ impl PixelReader {
     /// # Errors
     /// When the frame cannot be read or decoded.
     pub(crate) fn frame(&self, frame: u32) -> Result<Vec<u8>, DicomError> {
-        let mut samples = Vec::new();
-        self.frame_into(frame, &mut samples)?;
-        Ok(samples)
+        let mut room = Room::default();
+        self.frame_into(frame, &mut room)?;
+        Ok(room.samples)
     }
 
-    /// As [`PixelReader::frame`], into an array that is used again for many frames: fresh memory costs as much as
-    /// reading.
-    pub(crate) fn frame_into(&self, frame: u32, samples: &mut Vec<u8>) -> Result<(), DicomError> {
+    /// As [`PixelReader::frame`], into room that is used again for many frames.
+    pub(crate) fn frame_into(&self, frame: u32, room: &mut Room) -> Result<(), DicomError> {
+        if !self.inflates {
+            return self.read(self.open()?.as_mut(), frame, &mut room.samples);
+        }
+        let object = self.object(room)?;
+        self.read(&mut Cursor::new(object.as_slice()), frame, &mut room.samples)
+    }
+
+    /// All bytes, inflated once for the threads that read from them at one time; `room` keeps them until it is used for
+    /// another object, so that a thread holds one.
+    fn object(&self, room: &mut Room) -> Result<Arc<Vec<u8>>, DicomError> {
+        // Others wait here, rather than inflate it too.
+        let mut shared = self.inflated.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = shared.upgrade();
+        room.object = None;
+        let object = match known {
+            Some(object) => object,
+            None => {
+                let mut bytes = Vec::new();
+                let read = self.open()?.read_to_end(&mut bytes);
+                read.map_err(|error| DicomError::Header(error.to_string()))?;
+                Arc::new(bytes)
+            }
+        };
+        *shared = Arc::downgrade(&object);
+        room.object = Some(Arc::clone(&object));
+        Ok(object)
+    }
+
+    /// The samples of a frame of `source`, the bytes that positions count in.
+    fn read(&self, source: &mut dyn ReadSeek, frame: u32, samples: &mut Vec<u8>) -> Result<(), DicomError> {
         let failed = |reason: String| DicomError::Pixels { frame: frame + 1, reason };
-        let mut source = self.open()?;
-        let source = source.as_mut();
         if let PixelCoding::Native(order) = self.coding {
             let length = self.shape.length();
             samples.resize(length, 0);
@@ -167,4 +210,46 @@ fn walk_fragments(source: &mut dyn ReadSeek, start: u64, end: u64) -> Result<Vec
     }
     // Some programs forget the delimiter.
     Ok(fragments)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::dicom::place::files_in_archive;
+
+    /// Objects of two frames of three bytes, nothing but these, in an archive.
+    fn readers(path: &std::path::Path, objects: &[[u8; 6]]) -> Vec<PixelReader> {
+        let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
+        for (n, bytes) in objects.iter().enumerate() {
+            zip.start_file(n.to_string(), zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap();
+        let pixels = PixelElement { start: 0, length: 6, encapsulated: false };
+        let shape = FrameShape { rows: 1, columns: 3, bytes: 1 };
+        let reader = |place| PixelReader::new(&place, &Syntax::explicit(), pixels, shape, 2).unwrap();
+        files_in_archive(path).unwrap().into_iter().map(reader).collect()
+    }
+
+    #[test]
+    fn an_object_in_an_archive_is_not_inflated_again_for_every_frame() {
+        let folder = tempfile::tempdir().unwrap();
+        let readers = readers(&folder.path().join("a.zip"), &[[1, 2, 3, 4, 5, 6], [7; 6]]);
+        let (mut one, mut other) = (Room::default(), Room::default());
+        readers[0].frame_into(0, &mut one).unwrap();
+        let object = Arc::clone(one.object.as_ref().unwrap());
+        readers[0].frame_into(1, &mut one).unwrap();
+        readers[0].frame_into(0, &mut other).unwrap();
+        assert_eq!((&one.samples[..], &other.samples[..]), (&[4, 5, 6][..], &[1, 2, 3][..]));
+        for room in [&one, &other] {
+            assert!(Arc::ptr_eq(&object, room.object.as_ref().unwrap()), "threads share it");
+        }
+        // Nothing is kept of an object that is behind all of them.
+        drop((object, other));
+        readers[1].frame_into(1, &mut one).unwrap();
+        assert_eq!(one.samples, [7; 3]);
+        assert!(readers[0].inflated.lock().unwrap().upgrade().is_none());
+    }
 }

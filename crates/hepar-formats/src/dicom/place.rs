@@ -97,11 +97,16 @@ impl Archive {
     }
 }
 
+/// As [`files_below`], as places.
+pub(crate) fn files_in_folder(folder: &Path) -> Result<Vec<Place>, DicomError> {
+    Ok(files_below(folder)?.into_iter().map(Place::File).collect())
+}
+
 /// The files in a folder and the folders in it, sorted by name; hidden ones are left out.
 ///
 /// # Errors
 /// When a folder cannot be listed, or there are more files than any study has.
-pub(crate) fn files_in_folder(folder: &Path) -> Result<Vec<Place>, DicomError> {
+pub(crate) fn files_below(folder: &Path) -> Result<Vec<PathBuf>, DicomError> {
     let mut files = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
@@ -126,7 +131,7 @@ pub(crate) fn files_in_folder(folder: &Path) -> Result<Vec<Place>, DicomError> {
     }
     // The system lists folders in any order.
     files.sort();
-    Ok(files.into_iter().map(Place::File).collect())
+    Ok(files)
 }
 
 /// The files in a zip archive, in its order; hidden ones are left out.

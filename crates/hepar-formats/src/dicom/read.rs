@@ -1,7 +1,7 @@
 //! A series as a volume.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dicom_dictionary_std::tags;
@@ -13,13 +13,12 @@ use crate::datatype::Datatype;
 use crate::dicom::catalogue::{Catalogue, Series, SliceOf};
 use crate::dicom::choice::{SeriesInfo, Verdict, chosen, is_called, judge};
 use crate::dicom::codec::FrameShape;
-use crate::dicom::compose::derived_uid;
 use crate::dicom::error::{DicomError, StackProblem};
 use crate::dicom::hounsfield::{AIR, Table, odd_padding};
 use crate::dicom::instance::Samples;
 use crate::dicom::ircad::Patient;
 use crate::dicom::object::{Attributes, Object};
-use crate::dicom::pixels::PixelReader;
+use crate::dicom::pixels::{PixelReader, Room};
 use crate::dicom::place::Place;
 use crate::dicom::source::{DicomSource, SourceFrame};
 use crate::dicom::stack::{GridSlice, Placed, Stack, at_one_place, stack};
@@ -50,6 +49,28 @@ pub(crate) fn grid(path: &Path, options: &ScanOptions) -> Result<Geometry, Dicom
     let of_series = |problem| DicomError::Stack { series: infos[index].name(), problem };
     let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
     Ok(stacked(&catalogue, &series, options.strict).map_err(of_series)?.geometry)
+}
+
+/// The files of the CT series that is chosen, in the order of its slices; of an archive the archive.
+pub(crate) fn files_of_series(path: &Path, options: &ScanOptions) -> Result<Vec<PathBuf>, DicomError> {
+    let patient = Patient::at(path);
+    let path = patient.as_ref().map_or(path, |patient| &patient.scan);
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let catalogue = Catalogue::read(path)?;
+    let (infos, index) = taken(&catalogue, options)?;
+    let of_series = |problem| DicomError::Stack { series: infos[index].name(), problem };
+    let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
+    let mut slices: Vec<&SliceOf> = series.slices.iter().collect();
+    slices.sort_by(|a, b| position(a).total_cmp(&position(b)));
+    let mut instances: Vec<usize> = slices.into_iter().map(|slice| slice.instance).collect();
+    instances.dedup();
+    let file = |index: usize| match &catalogue.instances[index].place {
+        Place::File(path) => Some(path.clone()),
+        Place::Entry { .. } => None,
+    };
+    Ok(instances.into_iter().filter_map(file).collect())
 }
 
 /// The grid of a series that is known by its UID.
@@ -164,12 +185,16 @@ fn without_doubles(catalogue: &Catalogue, series: &Series) -> Result<(Series, us
     let places = at_one_place(&series.planes());
     let mut keep = vec![true; series.slices.len()];
     let (mut different, mut at) = (0, 0.0);
+    let mut readers = Readers::new(catalogue);
+    // One for the first of each place: the others are often in another object.
+    let mut rooms = [Room::default(), Room::default()];
     for place in places.iter().filter(|place| place.len() > 1) {
         let first = &series.slices[place[0]];
-        let pixels = samples_of(catalogue, first).ok();
+        let pixels = samples_of(&mut readers, first, &mut rooms[0]).ok();
         for other in &place[1..] {
             keep[*other] = false;
-            if pixels.is_none() || samples_of(catalogue, &series.slices[*other]).ok() != pixels {
+            let same = samples_of(&mut readers, &series.slices[*other], &mut rooms[1]).ok();
+            if pixels.is_none() || same != pixels {
                 at = if different == 0 { position(first) } else { at };
                 different += 1;
             }
@@ -187,12 +212,10 @@ fn position(slice: &SliceOf) -> f64 {
     crate::dicom::vectors::dot(slice.it.plane.position, slice.it.plane.normal())
 }
 
-fn samples_of(catalogue: &Catalogue, slice: &SliceOf) -> Result<Vec<u8>, DicomError> {
-    let mut readers = Readers::new(catalogue);
+fn samples_of(readers: &mut Readers<'_>, slice: &SliceOf, room: &mut Room) -> Result<Vec<u8>, DicomError> {
     readers.add(slice.instance)?;
-    let mut samples = Vec::new();
-    readers.samples(slice, &mut samples)?;
-    Ok(samples)
+    readers.samples(slice, room)?;
+    Ok(std::mem::take(&mut room.samples))
 }
 
 fn volume(
@@ -261,11 +284,11 @@ impl<'a> Readers<'a> {
         Ok(())
     }
 
-    /// The stored samples of a slice.
-    fn samples(&self, slice: &SliceOf, samples: &mut Vec<u8>) -> Result<(), DicomError> {
+    /// Reads the stored samples of a slice.
+    fn samples(&self, slice: &SliceOf, room: &mut Room) -> Result<(), DicomError> {
         let of_file = |error: DicomError| error.of_file(&self.catalogue.instances[slice.instance].place);
         let reader = self.readers[slice.instance].as_ref().ok_or(DicomError::NotDicom).map_err(of_file)?;
-        reader.frame_into(slice.frame, samples).map_err(of_file)
+        reader.frame_into(slice.frame, room).map_err(of_file)
     }
 
     fn table(&self, samples: Samples, rescale: (f64, f64)) -> Arc<Table> {
@@ -279,17 +302,17 @@ impl<'a> Readers<'a> {
         table
     }
 
-    /// The intensities of a slice, `[row, column]` by rows; `samples` is room for what is stored.
+    /// The intensities of a slice, `[row, column]` by rows; `room` is for what is stored.
     fn intensities(
         &self,
         slice: &SliceOf,
-        samples: &mut Vec<u8>,
+        room: &mut Room,
         to: &mut [i16],
         survey: &mut Survey,
     ) -> Result<(), DicomError> {
-        self.samples(slice, samples)?;
+        self.samples(slice, room)?;
         let Some(image) = &self.catalogue.instances[slice.instance].image else { return Ok(()) };
-        self.table(image.samples, slice.it.rescale).convert(samples, to, survey);
+        self.table(image.samples, slice.it.rescale).convert(&room.samples, to, survey);
         Ok(())
     }
 }
@@ -304,7 +327,8 @@ fn voxels(
     frame: [usize; 2],
 ) -> Result<(Vec<i16>, Survey), ReadErrorKind> {
     let [depth, height, width] = shape;
-    let total = depth * height * width;
+    // Tilted slices need a larger volume than any file holds.
+    let total = depth.checked_mul(height).and_then(|voxels| voxels.checked_mul(width)).unwrap_or(usize::MAX);
     let out_of_memory = |_| ReadErrorKind::OutOfMemory { voxels: total as u64 };
     Vec::<i16>::new().try_reserve_exact(total).map_err(out_of_memory)?;
     // Zeros come from the system as they are needed, in the thread that needs them; every voxel is written below.
@@ -312,15 +336,15 @@ fn voxels(
     let survey = voxels
         .par_chunks_mut(height * width)
         .zip(slices)
-        .map_init(Vec::new, |samples, (voxels, slice)| {
+        .map_init(Room::default, |room, (voxels, slice)| {
             let mut survey = Survey::new();
             let mut get = |given: usize, to: &mut [i16]| {
                 let shift = placed[given].shift;
                 if shift == [0.0; 2] && frame == [height, width] {
-                    return readers.intensities(&series.slices[given], samples, to, &mut survey);
+                    return readers.intensities(&series.slices[given], room, to, &mut survey);
                 }
                 let mut stored = vec![0; frame[0] * frame[1]];
-                readers.intensities(&series.slices[given], samples, &mut stored, &mut survey)?;
+                readers.intensities(&series.slices[given], room, &mut stored, &mut survey)?;
                 shifted(&stored, frame, shift, to, width);
                 Ok::<(), DicomError>(())
             };
@@ -371,7 +395,7 @@ fn source(
     let first = &catalogue.instances[series.slices[0].instance];
     let object = Object::read(&first.place)?;
     let [rows, columns] = series.matrix(catalogue).unwrap_or_default();
-    let mut frames: Vec<(usize, SourceFrame)> = series
+    let mut frames: Vec<SourceFrame> = series
         .slices
         .iter()
         .zip(placed)
@@ -379,41 +403,29 @@ fn source(
             let instance = &catalogue.instances[slice.instance];
             let several = instance.image.as_ref().is_some_and(|image| image.frames.len() > 1)
                 || object.data.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).len() == 1;
-            let frame = SourceFrame {
+            SourceFrame {
                 sop_class: instance.sop_class.clone(),
                 sop_uid: instance.sop_uid.clone(),
                 number: several.then_some(slice.frame + 1),
                 plane: slice.it.plane,
                 placed: *placed,
-            };
-            (slice.instance, frame)
+            }
         })
         .collect();
-    let normal = frames[0].1.plane.normal();
-    frames.sort_by(|(_, a), (_, b)| {
+    let normal = frames[0].plane.normal();
+    frames.sort_by(|a, b| {
         let at = |frame: &SourceFrame| crate::dicom::vectors::dot(frame.plane.position, normal);
         at(a).total_cmp(&at(b))
     });
-    let mut instances: Vec<usize> = frames.iter().map(|(instance, _)| *instance).collect();
-    instances.dedup();
-    let file = |index: usize| match &catalogue.instances[index].place {
-        Place::File(path) => Some(path.clone()),
-        Place::Entry { .. } => None,
-    };
     Ok(DicomSource {
         shared: DicomSource::shared_of(&object.data),
-        // What anonymisation has taken out is replaced, so that derived objects are valid.
-        series_uid: match first.series_uid.as_str() {
-            "" => derived_uid(&[b"series", first.sop_uid.as_bytes()]),
-            uid => uid.to_owned(),
-        },
+        series_uid: series.uid.clone(),
         rows,
         columns,
         thickness: series.slices[0].it.thickness.filter(|mm| *mm > 0.0).unwrap_or(geometry.spacing()[0]),
-        frames: frames.into_iter().map(|(_, frame)| frame).collect(),
+        frames,
         geometry: geometry.clone(),
         place: info.place,
         name: title(info),
-        files: instances.into_iter().filter_map(file).collect(),
     })
 }

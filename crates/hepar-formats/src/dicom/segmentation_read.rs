@@ -9,7 +9,7 @@ use crate::dicom::codes;
 use crate::dicom::error::DicomError;
 use crate::dicom::instance::number_of_frames;
 use crate::dicom::object::{Attributes, Object};
-use crate::dicom::pixels::PixelReader;
+use crate::dicom::pixels::{PixelReader, Room};
 use crate::dicom::place::{Place, read_at};
 use crate::dicom::plane::Plane;
 use crate::dicom::segmentation::LABEL_MAP_STORAGE;
@@ -74,7 +74,7 @@ pub(crate) fn read(
         None => smallest_grid(data, &frames, [rows, columns])?,
     };
     let mut volume = Volume::filled(geometry, 0u8);
-    let pixels = FramePixels::new(place, object, [rows, columns], frames.len())?;
+    let mut pixels = FramePixels::new(place, object, [rows, columns], frames.len())?;
     for (n, frame) in frames.iter().enumerate() {
         let numbers = pixels.frame(n, frame.segment)?;
         put(&mut volume, frame, &numbers, [rows, columns], &naming)?;
@@ -272,6 +272,7 @@ struct FramePixels {
     /// All bytes of frames of single bits.
     bits: Vec<u8>,
     reader: Option<(PixelReader, usize)>,
+    room: Room,
 }
 
 impl FramePixels {
@@ -299,7 +300,7 @@ impl FramePixels {
             let mut source = open_data_set(place)?.source;
             let bits = read_at(source.as_mut(), pixels.start, bytes as usize)
                 .map_err(|error| DicomError::Header(error.to_string()))?;
-            return Ok(Self { stored, size, bits, reader: None });
+            return Ok(Self { stored, size, bits, reader: None, room: Room::default() });
         }
         if !matches!(allocated, 8 | 16) {
             let problem = format!("is {allocated}; 8 and 16 are read, and 1 where nothing is compressed");
@@ -312,19 +313,20 @@ impl FramePixels {
             return Err(DicomError::attribute(tags::PIXEL_DATA, "PixelData", problem));
         }
         let reader = PixelReader::new(place, &object.syntax, pixels, shape, frames)?;
-        Ok(Self { stored, size, bits: Vec::new(), reader: Some((reader, bytes)) })
+        Ok(Self { stored, size, bits: Vec::new(), reader: Some((reader, bytes)), room: Room::default() })
     }
 
     /// The number of the segment of each pixel of a frame, 0 for none.
-    fn frame(&self, n: usize, segment: Option<u16>) -> Result<Vec<u16>, DicomError> {
+    fn frame(&mut self, n: usize, segment: Option<u16>) -> Result<Vec<u16>, DicomError> {
         let number = segment.unwrap_or(0);
         let Some((reader, bytes)) = &self.reader else {
             let bit = |at: usize| self.bits[at / 8] >> (at % 8) & 1 == 1;
             return Ok((n * self.size..(n + 1) * self.size).map(|at| if bit(at) { number } else { 0 }).collect());
         };
-        let samples = reader.frame(n as u32)?;
+        reader.frame_into(n as u32, &mut self.room)?;
+        let samples = &self.room.samples;
         let values: Vec<u16> = match bytes {
-            1 => samples.into_iter().map(u16::from).collect(),
+            1 => samples.iter().copied().map(u16::from).collect(),
             _ => samples.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair)).collect(),
         };
         Ok(match self.stored {

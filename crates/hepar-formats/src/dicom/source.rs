@@ -1,7 +1,5 @@
 //! What objects that are made from a series need to know of it.
 
-use std::path::PathBuf;
-
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -55,8 +53,6 @@ pub struct DicomSource {
     pub(crate) geometry: Geometry,
     /// Name of the series in sentences.
     pub(crate) name: String,
-    /// Files of the series in the order of the slices.
-    pub(crate) files: Vec<PathBuf>,
 }
 
 /// A slice of the source.
@@ -112,11 +108,6 @@ impl DicomSource {
     /// Number of slices.
     pub fn slices(&self) -> usize {
         self.frames.len()
-    }
-
-    /// The files that the slices were read from, in the order of the slices; none when they were in an archive.
-    pub fn files(&self) -> &[PathBuf] {
-        &self.files
     }
 
     /// Whether `labels` lie on the grid that the series was read into.

@@ -24,6 +24,10 @@ const OFF_AXIS: f64 = 0.5;
 /// A tilt that moves slices by less than this share of a pixel in all is none.
 const NO_TILT: f64 = 0.5;
 
+/// By how many millimetres for each one along the normal slices of a tilted gantry shift at most: 45 degrees, where
+/// gantries tilt by up to 30.
+const STEEPEST: f64 = 1.0;
+
 /// How a volume is made from slices.
 #[derive(Debug, Clone)]
 pub(crate) struct Stack {
@@ -75,14 +79,12 @@ pub(crate) fn stack(
     strict: bool,
 ) -> Result<Stack, StackProblem> {
     let normal = planes[0].normal();
-    let mut order: Vec<Slice> =
-        planes.iter().enumerate().map(|(given, plane)| Slice { given, at: dot(plane.position, normal) }).collect();
-    order.sort_by(|a, b| a.at.total_cmp(&b.at));
+    let order = ordered(planes, normal);
     let (mut warnings, mut mended) = (Vec::new(), Vec::new());
     let spacing = usual_distance(&order, thickness)?;
     let slices = regular(&order, spacing, &mut mended)?;
     let spacing = slices.spacing;
-    let tilt = tilt(planes, &order, normal, &mut mended)?;
+    let tilt = tilt(planes, &order, shape, &mut mended)?;
     if let (true, Some(first)) = (strict, mended.first()) {
         return Err(StackProblem::Strict(first.to_string()));
     }
@@ -118,6 +120,14 @@ pub(crate) fn stack(
             Placed { k: k.min(slices.grid.len() - 1), shift: [shift[0] + before[0], shift[1] + before[1]] };
     }
     Ok(Stack { geometry, slices: slices.grid, placed, warnings })
+}
+
+/// Slices in the order in which they lie along the normal.
+fn ordered(planes: &[Plane], normal: Vector) -> Vec<Slice> {
+    let mut order: Vec<Slice> =
+        planes.iter().enumerate().map(|(given, plane)| Slice { given, at: dot(plane.position, normal) }).collect();
+    order.sort_by(|a, b| a.at.total_cmp(&b.at));
+    order
 }
 
 /// The distance that most neighbours have; of a single slice its thickness.
@@ -185,11 +195,12 @@ fn regular(order: &[Slice], usual: f64, mended: &mut Vec<Warning>) -> Result<Reg
     Ok(Regular { grid, spacing })
 }
 
-/// By how many rows and columns slices shift for each millimetre along the normal: what a tilted gantry does.
+/// By how many rows and columns slices of `shape` shift for each millimetre along the normal: what a tilted gantry
+/// does.
 fn tilt(
     planes: &[Plane],
     order: &[Slice],
-    normal: Vector,
+    shape: [usize; 2],
     mended: &mut Vec<Warning>,
 ) -> Result<[f64; 2], StackProblem> {
     let first = &planes[order[0].given];
@@ -219,9 +230,37 @@ fn tilt(
     if farthest > OFF_AXIS {
         return Err(StackProblem::Shifted { by: farthest * pixel });
     }
-    let sideways = minus(planes[last.given].position, add(first.position, times(normal, reach)));
-    mended.push(Warning::TiltCorrected { degrees: (length(sideways) / reach).atan().to_degrees() });
+    let upwards = times(first.normal(), reach);
+    let sideways = length(minus(planes[last.given].position, add(first.position, upwards)));
+    // The upright volume holds first and last slice side by side: without bounds, small files would need much memory.
+    let apart = (0..2).any(|axis| whole[axis].abs() > shape[axis] as f64 + NO_TILT);
+    if apart || sideways > STEEPEST * reach {
+        return Err(StackProblem::Shifted { by: sideways });
+    }
+    mended.push(Warning::TiltCorrected { degrees: (sideways / reach).atan().to_degrees() });
     Ok(tilt)
+}
+
+/// Whether of several scans, each of at least three slices at equal distances, two reach over one another by more than
+/// the distance of slices. The slices of all are parallel.
+pub(crate) fn overlap(scans: &[Vec<Plane>]) -> bool {
+    let Some(normal) = scans.iter().flatten().next().map(Plane::normal) else { return false };
+    let Some(mut reaches) = scans.iter().map(|planes| reach(planes, normal)).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    reaches.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    // Whatever reaches over a later one reaches over the next.
+    reaches.windows(2).any(|pair| pair[0][1].min(pair[1][1]) - pair[1][0] > pair[0][2].max(pair[1][2]))
+}
+
+/// First and last position along the normal of three or more slices at equal distances, and this distance, in
+/// millimetres; `None` of others.
+fn reach(planes: &[Plane], normal: Vector) -> Option<[f64; 3]> {
+    let order = ordered(planes, normal);
+    let (first, last) = (order.first()?.at, order.last()?.at);
+    let mut mended = Vec::new();
+    let Regular { spacing, .. } = regular(&order, usual_distance(&order, None).ok()?, &mut mended).ok()?;
+    (order.len() >= 3 && mended.is_empty()).then_some([first, last, spacing])
 }
 
 /// Groups of slices, by index, that lie at one place.
@@ -325,10 +364,36 @@ mod tests {
     }
 
     #[test]
+    fn slices_beside_one_another_are_no_tilted_gantry_of_nearly_90_degrees() {
+        let beside = planes([[0.0; 3], [290.0, 0.0, 2.0]]);
+        let StackProblem::Shifted { by } = stacked(&beside).unwrap_err() else { panic!("not refused") };
+        assert!((by - 290.0).abs() < 1e-9);
+        let steep = |mm: f64| planes((0..3).map(|n| [0.0, mm * f64::from(n), 2.0 * f64::from(n)]));
+        assert!(stacked(&steep(1.9)).is_ok());
+        assert!(matches!(stacked(&steep(2.1)).unwrap_err(), StackProblem::Shifted { .. }), "46 degrees");
+        // 20 rows of 0.8 mm: less steep, but the last slice lies beside the first.
+        let long = |count: u32| planes((0..count).map(|n| [0.0, 2.0 * f64::from(n), 5.0 * f64::from(n)]));
+        assert_eq!(stacked(&long(9)).unwrap().geometry.shape(), [9, 40, 30]);
+        assert!(matches!(stacked(&long(10)).unwrap_err(), StackProblem::Shifted { .. }));
+    }
+
+    #[test]
     fn one_slice_is_as_thick_as_it_says() {
         assert_eq!(stacked(&along(&[3.0])).unwrap().geometry.spacing(), [5.0, 0.8, 0.7]);
         let unsaid = super::stack(&along(&[3.0]), [20, 30], None, false).unwrap_err();
         assert_eq!(unsaid, StackProblem::NoThickness);
+    }
+
+    #[test]
+    fn scans_that_follow_one_another_do_not_overlap() {
+        let scan = |first: f64, count: u32| along(&(0..count).map(|n| first + 5.0 * f64::from(n)).collect::<Vec<_>>());
+        assert!(overlap(&[scan(0.0, 8), scan(2.5, 8)]), "between one another");
+        assert!(overlap(&[scan(100.0, 3), scan(0.0, 8), scan(22.0, 3)]), "two of three");
+        assert!(!overlap(&[scan(0.0, 8), scan(40.0, 8)]), "one behind the other");
+        assert!(!overlap(&[scan(0.0, 8), scan(32.0, 8)]), "by 3 mm at their ends");
+        assert!(!overlap(&[scan(0.0, 8), scan(2.5, 2)]), "too few to be a scan");
+        assert!(!overlap(&[scan(0.0, 8), along(&[2.5, 8.0, 30.0])]), "no regular one");
+        assert!(!overlap(&[]) && !overlap(&[scan(0.0, 8)]));
     }
 
     #[test]

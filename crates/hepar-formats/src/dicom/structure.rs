@@ -89,6 +89,11 @@ pub(crate) fn open_data_set(place: &Place) -> Result<DataSetBytes, DicomError> {
         let read = prefix.bytes.get(at as usize..).unwrap_or_default().to_vec();
         return Ok(DataSetBytes { source: prefix.source, length, at, read, syntax, meta });
     }
+    // The last element of the meta information is passed without being read.
+    prefix.fill_to(at)?;
+    if at >= length {
+        return Err(DicomError::Ends(at));
+    }
     let mut rest = prefix.bytes.split_off(at as usize);
     prefix.source.read_to_end(&mut rest).map_err(|error| DicomError::Header(error.to_string()))?;
     let mut inflated = Vec::new();

@@ -1,6 +1,6 @@
 //! RT structure sets of any program as labels: PS3.3 A.19.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
@@ -16,8 +16,11 @@ use crate::dicom::vectors::flipped;
 use crate::segments::Meaning;
 use crate::warning::Warning;
 
-/// How far, in slices, a contour may lie from the slice that it is drawn on.
-const OFF_SLICE: f64 = 0.5;
+/// How far, in slices, a contour may lie from the slice that it is drawn on: positions are rounded text.
+const OFF_SLICE: f64 = 0.1;
+
+/// How far apart, in slices, contours of one plane may lie.
+const ONE_PLANE: f64 = 0.05;
 
 /// How far, in slices, the points of one contour may lie from their plane.
 const UNEVEN: f64 = 0.1;
@@ -45,13 +48,18 @@ pub(crate) fn series_of(object: &Object) -> Option<String> {
 ///
 /// A voxel belongs to a structure when its centre lies inside of an odd number of its contours. Where liver and tumour
 /// meet, the tumour stays.
+///
+/// # Errors
+/// When a contour is none, lies between or beyond the slices, or all were drawn on thicker ones.
 pub(crate) fn read(object: &Object, grid: &Geometry) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
     let Naming { labels, warnings } = naming(&object.data)?;
     let mut volume = Volume::filled(grid.clone(), 0u8);
+    let mut drawn: BTreeSet<usize> = BTreeSet::new();
     for item in object.data.items(tags::ROI_CONTOUR_SEQUENCE) {
         let roi = item.whole(tags::REFERENCED_ROI_NUMBER);
         let Some((_, label)) = labels.iter().find(|(number, _)| Some(*number) == roi) else { continue };
-        for (k, mask) in masks(item, grid)? {
+        for (k, (_, mask)) in masks(item, grid)? {
+            drawn.insert(k);
             let mut data = volume.data_mut();
             let mut slice = data.index_axis_mut(Axis(0), k);
             ndarray::Zip::from(&mut slice).and(&mask).for_each(|voxel, inside| {
@@ -61,7 +69,33 @@ pub(crate) fn read(object: &Object, grid: &Geometry) -> Result<(Volume<u8>, Vec<
             });
         }
     }
+    check_distances(&drawn)?;
     Ok((volume, warnings))
+}
+
+/// Refuses contours that were drawn on thicker slices, each of which happens to lie on one of the grid's.
+///
+/// `drawn` has the slices with contours of all structures. None of them are neighbours then, and most are equally far
+/// apart; lesions far from one another are not, nor is an organ of which slices were skipped. Two slices may be either.
+/// A warning would let a third of a liver go into tables and scores, so this is an error.
+fn check_distances(drawn: &BTreeSet<usize>) -> Result<(), DicomError> {
+    let gaps: Vec<usize> = drawn.iter().zip(drawn.iter().skip(1)).map(|(below, above)| above - below).collect();
+    let least = gaps.iter().copied().min().unwrap_or(1);
+    let usual = gaps.iter().filter(|gap| **gap == least).count();
+    if least == 1 || gaps.len() < 2 || 2 * usual <= gaps.len() {
+        return Ok(());
+    }
+    Err(DicomError::OtherGrid(format!(
+        "its contours are {least} slices apart on the grid that they are to be put on, and what lies between would be \
+        lost. Take the grid of the CT that they were drawn on, or have the slices between filled where they were drawn"
+    )))
+}
+
+/// Contours that lie between slices: on the nearest ones they would double or cancel one another.
+fn between_slices() -> DicomError {
+    let text = "its contours do not lie in the slices of the grid that they are to be put on. Take the grid of the CT \
+        that they were drawn on; those of a CT whose slices are at different distances cannot be read";
+    DicomError::OtherGrid(text.to_owned())
 }
 
 /// The labels of structures, by number: by their codes or names, else by number.
@@ -97,10 +131,10 @@ fn naming(data: &InMemDicomObject) -> Result<Naming, DicomError> {
     Ok(Naming { labels, warnings })
 }
 
-/// The voxels of a structure, by slice.
-fn masks(structure: &InMemDicomObject, grid: &Geometry) -> Result<BTreeMap<usize, Array2<bool>>, DicomError> {
+/// The voxels of a structure by slice, each with the plane, in slices, that its contours lie in.
+fn masks(structure: &InMemDicomObject, grid: &Geometry) -> Result<BTreeMap<usize, (f64, Array2<bool>)>, DicomError> {
     let [slices, rows, columns] = grid.shape();
-    let mut masks: BTreeMap<usize, Array2<bool>> = BTreeMap::new();
+    let mut masks: BTreeMap<usize, (f64, Array2<bool>)> = BTreeMap::new();
     for contour in structure.items(tags::CONTOUR_SEQUENCE) {
         let kind = contour.text(tags::CONTOUR_GEOMETRIC_TYPE).unwrap_or_default();
         // Points and open lines surround nothing.
@@ -117,21 +151,37 @@ fn masks(structure: &InMemDicomObject, grid: &Geometry) -> Result<BTreeMap<usize
             numbers.as_chunks::<3>().0.iter().map(|point| grid.to_index(Millimetres(flipped(*point)))).collect();
         let Some(first) = points.first() else { continue };
         let k = first[0];
-        if points.iter().any(|point| (point[0] - k).abs() > UNEVEN) {
-            let text = "its contours do not lie in the slices of the grid that they are to be put on";
-            return Err(DicomError::OtherGrid(text.to_owned()));
-        }
         let slice = k.round();
+        if (k - slice).abs() > OFF_SLICE || points.iter().any(|point| (point[0] - k).abs() > UNEVEN) {
+            return Err(between_slices());
+        }
         if slice < 0.0 || slice >= slices as f64 {
             return Err(beyond());
         }
-        if (k - slice).abs() > OFF_SLICE {
-            continue;
-        }
         // Corners of pixels are at whole numbers there, their centres here.
         let polygon: Vec<[f64; 2]> = points.iter().map(|[_, j, i]| [i + 0.5, j + 0.5]).collect();
-        let mask = masks.entry(slice as usize).or_insert_with(|| Array2::from_elem((rows, columns), false));
+        let empty = || (k, Array2::from_elem((rows, columns), false));
+        let (plane, mask) = masks.entry(slice as usize).or_insert_with(empty);
+        if (k - *plane).abs() > ONE_PLANE {
+            return Err(between_slices());
+        }
         fill(&polygon, mask);
     }
     Ok(masks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes_of_thicker_slices_are_told_from_skipped_slices_and_lesions_far_apart() {
+        let fits = |drawn: &[usize]| check_distances(&drawn.iter().copied().collect()).is_ok();
+        assert!(fits(&[]) && fits(&[7]) && fits(&[3, 4, 5, 6]));
+        assert!(fits(&[3, 4, 6, 7, 8]), "a slice was skipped");
+        assert!(fits(&[3, 20]) && fits(&[3, 20, 41, 44]), "lesions of one slice each");
+        assert!(fits(&[3, 4, 30, 32, 34]), "some slices are neighbours");
+        assert!(!fits(&[0, 3, 6, 9]) && !fits(&[1, 3, 5]));
+        assert!(!fits(&[0, 3, 6, 12, 15, 18]), "a thicker slice was skipped");
+    }
 }

@@ -7,5 +7,5 @@ mod pair;
 mod read;
 mod write;
 
-pub(crate) use read::{inspect, read_labels, read_scan};
+pub(crate) use read::{files, inspect, read_labels, read_scan};
 pub(crate) use write::{write_labels, write_probabilities, write_scan};

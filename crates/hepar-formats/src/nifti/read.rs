@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hepar_volume::orientation_code;
 
@@ -17,6 +17,8 @@ use crate::voxels::{Layout, Voxels};
 struct Opened {
     header: Header,
     compressed: bool,
+    /// The header's file, and that of the voxels where it is another one.
+    files: Vec<PathBuf>,
     /// Stands at the beginning of the file that holds the voxels.
     voxels: Source,
 }
@@ -34,6 +36,11 @@ pub(crate) fn read_labels(path: &Path, label: Labelling) -> Result<Labels, ReadE
 /// See [`crate::inspect`].
 pub(crate) fn inspect(path: &Path) -> Result<HeaderInfo, ReadError> {
     info(path).map_err(|kind| ReadError::new(path, kind))
+}
+
+/// See [`crate::files_of_scan`].
+pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>, ReadErrorKind> {
+    Ok(open(path)?.files)
 }
 
 fn scan(path: &Path) -> Result<Scan, ReadErrorKind> {
@@ -93,8 +100,16 @@ fn open(path: &Path) -> Result<Opened, ReadErrorKind> {
 fn with_voxels(path: &Path, source: Source, version: NiftiVersion, order: ByteOrder) -> Result<Opened, ReadErrorKind> {
     let header = Header::parse(source.head(), version, order)?;
     let compressed = source.compressed();
-    let voxels = if header.pair { Source::open(&pair::voxels_of(path)?)? } else { source };
-    Ok(Opened { header, compressed, voxels })
+    let mut files = vec![path.to_owned()];
+    let voxels = match header.pair {
+        true => {
+            let beside = pair::voxels_of(path)?;
+            files.push(beside.clone());
+            Source::open(&beside)?
+        }
+        false => source,
+    };
+    Ok(Opened { header, compressed, files, voxels })
 }
 
 /// What is wrong with a file that does not begin with a NIfTI header.

@@ -55,6 +55,14 @@ impl TextFormat {
             Self::MetaImage => "MetaImage",
         }
     }
+
+    /// The field that says how many bytes lie before the voxels.
+    fn skip_field(self) -> &'static str {
+        match self {
+            Self::Nrrd => "byte skip",
+            Self::MetaImage => "HeaderSize",
+        }
+    }
 }
 
 /// See [`crate::read_scan`].
@@ -91,13 +99,24 @@ fn info(path: &Path, format: TextFormat) -> Result<HeaderInfo, ReadErrorKind> {
     })
 }
 
+/// See [`crate::files_of_scan`].
+pub(crate) fn files(path: &Path, format: TextFormat) -> Result<Vec<PathBuf>, ReadErrorKind> {
+    let (header, _) = header(path, format)?;
+    let voxels = header.data_file.map(|name| beside(path, &name)).transpose()?;
+    Ok([Some(path.to_owned()), voxels].into_iter().flatten().collect())
+}
+
 /// Reads the header and goes to the first voxel.
 fn raster(path: &Path, format: TextFormat) -> Result<Raster, ReadErrorKind> {
     let (header, end) = header(path, format)?;
     let (grid, warnings) = header.grid()?;
     let (file, start) = match &header.data_file {
         Some(name) => (beside(path, name)?, header.skip),
-        None => (path.to_owned(), Some(end + header.skip.unwrap_or(0))),
+        None => {
+            let skip = header.skip.unwrap_or(0);
+            let wrong = || field(format.skip_field(), &skip.to_string(), "leads beyond the end of the file");
+            (path.to_owned(), Some(end.checked_add(skip).ok_or_else(wrong)?))
+        }
     };
     let shape = grid.geometry().shape().map(|n| n as u64);
     let bytes = header.datatype.bytes().ok_or(ReadErrorKind::UnsupportedType(header.datatype))? as u64;
@@ -143,7 +162,8 @@ impl TextHeader {
         if ![i, j, k].iter().all(|mm| (1e-4..=1000.0).contains(mm)) {
             return Err(ReadErrorKind::VoxelSize { spacing: [i, j, k] });
         }
-        let warnings = if self.oriented { Vec::new() } else { vec![Warning::NoOrientation] };
+        let warnings =
+            if self.oriented { Vec::new() } else { vec![Warning::NoOrientation { axes: orientation_code(&geometry) }] };
         Ok((GridHeader::from_geometry(&geometry), warnings))
     }
 }

@@ -1,7 +1,8 @@
-use dicom_dictionary_std::uids;
+use dicom_core::VR;
+use dicom_dictionary_std::{tags, uids};
 use hepar_formats::{ScanOptions, SeriesInfo, Verdict, Warning, inspect, list_series, read_scan, read_scan_with};
 
-use crate::series::{Series, positions, sentence};
+use crate::series::{Series, positions, put, sentence};
 
 /// A study with a scout, two phases, a projection, a lung kernel and a report.
 fn study() -> tempfile::TempDir {
@@ -114,6 +115,31 @@ fn a_series_can_be_asked_for_by_uid_or_number() {
     assert!(said.starts_with("it has no series 99; it has 1.1, 1.2"), "{said}");
     let said = sentence(&slices("1.6").unwrap_err());
     assert!(said.ends_with("series 1.6 is no CT (SR)"), "{said}");
+}
+
+#[test]
+fn a_series_whose_uid_was_taken_out_is_found_again_by_the_uid_that_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, count) in [(2, 4), (3, 7)] {
+        let series = Series { number, positions: positions(count, 2.5), ..Series::default() };
+        series.write_with(&folder.path().join(number.to_string()), |n, data| {
+            data.remove_element(tags::SERIES_INSTANCE_UID);
+            put(data, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.9.{number}.{n}"));
+        });
+    }
+    let read = |wanted: Option<&str>| {
+        let options = ScanOptions { series: wanted.map(str::to_owned), ..ScanOptions::default() };
+        read_scan_with(folder.path(), &options)
+    };
+    for number in ["2", "3"] {
+        let scan = read(Some(number)).unwrap();
+        let recorded = scan.dicom.unwrap().series();
+        assert!(recorded.starts_with("2.25."), "{recorded}");
+        assert_eq!(read(Some(&recorded)).unwrap().volume, scan.volume);
+    }
+    let said = sentence(&read(Some("99")).unwrap_err());
+    let expected = "it has no series 99; it has 2 (its UID was taken out), 3 (its UID was taken out)";
+    assert_eq!(said, expected);
 }
 
 #[test]

@@ -8,8 +8,9 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::open_file;
 use hepar_formats::{
     DicomError, LabelOptions, Labels, LesionMeasures, Meaning, Measurements, Provenance, ReadErrorKind, Scan,
-    SegmentationType, SegmentsBy, Warning, read_labels, read_labels_like, read_labels_with, read_scan,
-    write_fractional_segmentation, write_measurements, write_segmentation, write_structure_set,
+    ScanOptions, SegmentationType, SegmentsBy, Warning, files_of_labels, files_of_scan, read_labels, read_labels_like,
+    read_labels_with, read_scan, write_fractional_segmentation, write_measurements, write_segmentation,
+    write_structure_set,
 };
 use hepar_volume::Volume;
 use proptest::prelude::*;
@@ -128,6 +129,66 @@ fn contours_find_their_series_in_the_folder_and_segmentations_need_none() {
     std::fs::copy(folder.path().join("rtstruct.dcm"), alone.path().join("rtstruct.dcm")).unwrap();
     let error = read_labels(&alone.path().join("rtstruct.dcm")).unwrap_err();
     assert!(matches!(error.kind(), ReadErrorKind::Dicom(DicomError::NoGrid)));
+}
+
+#[test]
+fn contours_find_their_series_in_the_folder_when_its_uid_was_taken_out() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write_with(folder.path(), |_, data| {
+        data.remove_element(tags::SERIES_INSTANCE_UID);
+    });
+    let scan = read_scan(folder.path()).unwrap();
+    let labels = labels(&scan, 2);
+    write_all(folder.path(), &labels, &scan, SegmentsBy::Label);
+    assert_eq!(read_labels(&folder.path().join("rtstruct.dcm")).unwrap().volume, labels);
+}
+
+/// A scan of slices at `positions`, and beside it a structure set in which slice k has `label(k)`.
+fn drawn(positions: Vec<[f64; 3]>, label: impl Fn(usize) -> u8) -> (tempfile::TempDir, Scan) {
+    let folder = tempfile::tempdir().unwrap();
+    Series { positions, ..Series::default() }.write(&folder.path().join("ct"));
+    let scan = read_scan(&folder.path().join("ct")).unwrap();
+    let labels = Volume::from_fn(scan.volume.geometry().clone(), |[k, j, i]| u8::from(j > 1 && i > 1) * label(k));
+    write_all(folder.path(), &labels, &scan, SegmentsBy::Label);
+    (folder, scan)
+}
+
+fn put_on_other_slices(drawn_at: Vec<[f64; 3]>, grid_at: Vec<[f64; 3]>) -> String {
+    let (folder, _) = drawn(drawn_at, |_| 1);
+    let (_other, scan) = drawn(grid_at, |_| 0);
+    let read = read_labels_like(&folder.path().join("rtstruct.dcm"), scan.volume.geometry());
+    let error = read.unwrap_err();
+    assert!(matches!(error.kind(), ReadErrorKind::Dicom(DicomError::OtherGrid(_))));
+    crate::series::sentence(&error)
+}
+
+#[test]
+fn contours_of_thin_slices_do_not_cancel_one_another_on_thick_ones() {
+    // Planes between the slices, two on each side of every slice, all half a slice away.
+    let above = |mm: f64, positions: Vec<[f64; 3]>| positions.into_iter().map(|[x, y, z]| [x, y, z + mm]).collect();
+    for grid in [positions(6, 2.0), above(0.5, positions(6, 2.0)), above(0.5, positions(12, 1.0))] {
+        let said = put_on_other_slices(positions(12, 1.0), grid);
+        assert!(said.contains("do not lie in the slices") && said.contains("Take the grid of the CT"), "{said}");
+    }
+}
+
+#[test]
+fn contours_of_thick_slices_do_not_make_an_organ_of_every_third_thin_one() {
+    let said = put_on_other_slices(positions(4, 3.0), positions(12, 1.0));
+    assert!(said.starts_with("its contours are 3 slices apart on the grid"), "{said}");
+}
+
+#[test]
+fn contours_on_some_slices_of_their_own_grid_are_read() {
+    let skipped = |k: usize| u8::from(k != 4);
+    let lesions = |k: usize| if [1, 2, 9].contains(&k) { 2 } else { 0 };
+    let two = |k: usize| if [1, 9].contains(&k) { 2 } else { 0 };
+    let of_liver = |k: usize| if [2, 5, 8].contains(&k) { 2 } else { 1 };
+    for label in [&skipped as &dyn Fn(usize) -> u8, &lesions, &two, &of_liver] {
+        let (folder, scan) = drawn(positions(12, 1.0), label);
+        let read = read_labels_like(&folder.path().join("rtstruct.dcm"), scan.volume.geometry()).unwrap();
+        assert!(read.volume.data().indexed_iter().all(|((k, j, i), v)| *v == u8::from(j > 1 && i > 1) * label(k)));
+    }
 }
 
 #[test]
@@ -255,6 +316,9 @@ fn patients_of_3d_ircadb_are_read_as_they_come() {
     let mut expected = labels.volume.clone();
     expected.data_mut()[[1, 15 / COLUMNS, 15 % COLUMNS]] = 2;
     assert_eq!(with_cysts, expected);
+    let of_scan = files_of_scan(&patient, &ScanOptions::default()).unwrap();
+    assert!(of_scan.len() == 5 && of_scan.iter().all(|file| file.starts_with(patient.join("PATIENT_DICOM"))));
+    assert_eq!(files_of_labels(&patient).unwrap().len(), 5 + 5 * 5);
     assert!(hepar_formats::is_patient_folder(&patient) && !hepar_formats::is_patient_folder(folder.path()));
 }
 

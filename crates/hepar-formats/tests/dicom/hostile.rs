@@ -92,6 +92,20 @@ fn a_damaged_file_among_others_is_named_and_left_out() {
 }
 
 #[test]
+fn a_deflated_file_that_ends_with_a_long_element_of_its_meta_information_does_not_end_the_reading_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write(folder.path());
+    let mut bytes = vec![0; 128];
+    bytes.extend(b"DICM\x02\0\x10\0UI\x16\x001.2.840.10008.1.2.1.99");
+    bytes.extend(b"\x02\0\x02\x01OB\0\0");
+    bytes.extend(40_000u32.to_le_bytes());
+    bytes.extend([0; 40_000]);
+    std::fs::write(folder.path().join("deflated.dcm"), &bytes).unwrap();
+    let said = read_scan(folder.path()).unwrap().warnings[0].to_string();
+    assert!(said.contains("deflated.dcm: it ends after 40174 bytes"), "{said}");
+}
+
+#[test]
 fn an_archive_whose_entries_lie_about_their_size_is_refused_or_read_no_further() {
     use std::io::Write;
     let folder = tempfile::tempdir().unwrap();

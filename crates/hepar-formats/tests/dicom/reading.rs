@@ -1,8 +1,9 @@
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
-use hepar_formats::{ScanOptions, Warning, inspect, read_scan, read_scan_with};
+use hepar_formats::{ScanOptions, Warning, files_of_scan, inspect, list_series, read_scan, read_scan_with};
 
 use crate::series::{COLUMNS, ROWS, Series, intensity, positions, put, sentence};
 
@@ -23,8 +24,20 @@ fn a_folder_gives_the_volume_whatever_the_files_are_called() {
     assert_eq!(scan.volume.geometry().to_world([0.0, 1.0, 1.0]).0, [9.3, 19.2, 100.0]);
     assert!(scan.warnings.iter().all(|w| matches!(w, Warning::NotHounsfield { .. })), "{:?}", scan.warnings);
     let source = scan.dicom.unwrap();
-    assert_eq!((source.slices(), source.series_uid(), source.files().len()), (4, "1.2.3.4.1", 4));
+    assert_eq!((source.slices(), source.series_uid()), (4, "1.2.3.4.1"));
+    let files = files_of_scan(folder.path(), &ScanOptions::default()).unwrap();
+    assert_eq!(files.len(), 4, "{files:?}");
     assert_eq!(source.name(), "2 \"Abdomen\"");
+}
+
+fn write_zip(archive: &Path, files: &[PathBuf]) {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(archive).unwrap());
+    for file in files {
+        let name = format!("A/{}", file.file_name().unwrap().to_str().unwrap());
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(&std::fs::read(file).unwrap()).unwrap();
+    }
+    zip.finish().unwrap();
 }
 
 #[test]
@@ -32,15 +45,16 @@ fn a_zip_archive_gives_the_same_volume_as_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let files = Series::default().write(&folder.path().join("series"));
     let archive = folder.path().join("study.zip");
-    let mut zip = zip::ZipWriter::new(std::fs::File::create(&archive).unwrap());
-    for file in &files {
-        let name = format!("A/{}", file.file_name().unwrap().to_str().unwrap());
-        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-        zip.write_all(&std::fs::read(file).unwrap()).unwrap();
-    }
-    zip.finish().unwrap();
+    write_zip(&archive, &files);
     let (from_zip, from_folder) = (read_scan(&archive).unwrap(), read_scan(&folder.path().join("series")).unwrap());
     assert_eq!(from_zip.volume, from_folder.volume);
+    // The archives of a patient of 3D-IRCADb: what the scan is known by is not empty.
+    let patient = folder.path().join("3Dircadb1.98");
+    std::fs::create_dir(&patient).unwrap();
+    write_zip(&patient.join("PATIENT_DICOM.zip"), &files);
+    write_zip(&patient.join("MASKS_DICOM.zip"), &files);
+    let of_scan = files_of_scan(&patient, &ScanOptions::default()).unwrap();
+    assert_eq!(of_scan, [patient.join("PATIENT_DICOM.zip")]);
 }
 
 #[test]
@@ -184,6 +198,34 @@ fn two_scans_of_one_place_are_told_apart_by_acquisition_or_refused() {
     assert!(said.contains("4 slices lie where another one lies (the first at 100.00 mm"), "{said}");
 }
 
+/// The slices of each volume that one series makes, of slices at these heights with these acquisition numbers.
+fn volumes(zs: impl IntoIterator<Item = (f64, u32)>) -> Vec<usize> {
+    let (zs, acquisitions): (Vec<f64>, Vec<u32>) = zs.into_iter().unzip();
+    let folder = tempfile::tempdir().unwrap();
+    let positions = zs.iter().map(|z| [0.0, 0.0, *z]).collect();
+    Series { positions, ..Series::default() }.write_with(folder.path(), |n, data| {
+        put(data, tags::ACQUISITION_NUMBER, VR::IS, &acquisitions[n].to_string());
+    });
+    let listed = list_series(folder.path(), &ScanOptions::default()).unwrap().unwrap();
+    listed.iter().map(|info| info.slices).collect()
+}
+
+#[test]
+fn two_phases_whose_slices_lie_between_one_another_are_not_one_volume() {
+    for offset in [2.5, 2.0, 0.1] {
+        let phase = |first: f64, number: u32| (0..8).map(move |n| (first + 5.0 * f64::from(n), number));
+        assert_eq!(volumes(phase(0.0, 1).chain(phase(offset, 2))), [8, 8], "{offset} mm");
+    }
+}
+
+#[test]
+fn acquisitions_that_follow_one_another_along_the_body_are_one_volume() {
+    let slices = |acquisition: fn(u32) -> u32| (0..12).map(move |n| (2.5 * f64::from(n), acquisition(n)));
+    assert_eq!(volumes(slices(|n| 1 + n / 6)), [12], "two scans");
+    assert_eq!(volumes(slices(|n| 1 + n / 4)), [12], "four slices a turn");
+    assert_eq!(volumes(slices(|n| n)), [12], "a slice a turn");
+}
+
 #[test]
 fn an_enhanced_image_is_read_by_its_functional_groups() {
     use dicom_core::value::DataSetSequence;
@@ -232,4 +274,7 @@ fn an_enhanced_image_is_read_by_its_functional_groups() {
     let scan = read_scan(&path).unwrap();
     assert!(scan.volume.data().indexed_iter().all(|((k, j, i), v)| *v == intensity(k, j, i)));
     assert_eq!(scan.volume.geometry().spacing(), [2.5, 0.8, 0.7]);
+    let archive = folder.path().join("enhanced.zip");
+    write_zip(&archive, &[path]);
+    assert_eq!(read_scan(&archive).unwrap().volume, scan.volume);
 }

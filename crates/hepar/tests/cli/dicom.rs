@@ -5,7 +5,7 @@ use std::path::Path;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, open_file};
-use hepar_formats::{inspect, read_labels, read_labels_like, read_scan};
+use hepar_formats::{Datatype, GridHeader, inspect, read_labels, read_labels_like, read_scan, write_labels};
 use hepar_volume::Volume;
 
 use crate::program::{command, folder_with_scan, hepar, json, names, phantom, segment};
@@ -110,6 +110,10 @@ fn what_is_written_can_be_chosen_and_what_is_not_written_again_goes() {
             "{file}"
         );
     }
+    hepar(folder.path(), &["report", "out"]).expect(0);
+    let again = open_file(out.join("seg.dcm")).unwrap();
+    let segments = again.element(tags::SEGMENT_SEQUENCE).unwrap().items().unwrap().len();
+    assert_eq!(segments, 1 + lesions, "a report made again keeps a segment for each lesion");
     segment(folder.path(), &["study", "-o", "out", "-q", "--force", "--write", "labels"]).expect(0);
     assert_eq!(
         names(&out),
@@ -187,6 +191,17 @@ fn a_study_is_described_with_the_reason_of_the_choice() {
     let info: serde_json::Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!((&info["series"][0]["segmented"], &info["format"]), (&"yes".into(), &"DICOM".into()));
     assert_eq!(info["voxels"]["looks_like_ct"], true);
+}
+
+#[test]
+fn labels_in_which_nothing_was_found_are_converted_as_labels() {
+    let folder = folder_with_study();
+    let empty = phantom().labels.map(|_| 0);
+    let path = folder.path().join("empty.nii.gz");
+    write_labels(&path, &empty, &GridHeader::from_geometry(empty.geometry())).unwrap();
+    hepar(folder.path(), &["convert", "empty.nii.gz", "empty.seg.nrrd"]).expect(0);
+    hepar(folder.path(), &["convert", "empty.nii.gz", "empty.mha"]).expect(0);
+    assert_eq!(inspect(&folder.path().join("empty.mha")).unwrap().datatype, Datatype::U8);
 }
 
 #[test]

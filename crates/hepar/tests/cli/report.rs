@@ -109,6 +109,20 @@ fn labels_that_were_corrected_by_hand_stay_and_are_followed() {
 }
 
 #[test]
+fn tumours_drawn_into_a_result_of_the_liver_alone_are_not_hidden() {
+    let folder = folder_with_scan();
+    segment(folder.path(), &["a_ct.nii.gz", "-q", "--stages", "liver"]).expect(0);
+    let out = folder.path().join("a_ct-hepar");
+    assert_eq!(json(&out.join("result.json"))["outcome"], "liver-only");
+    std::fs::copy(folder.path().join("a_label.nii.gz"), out.join("labels.nii.gz")).unwrap();
+    let run = hepar(folder.path(), &["report", "a_ct-hepar"]).expect(0);
+    assert!(run.out.contains("2 lesions"), "{}", run.out);
+    let result = json(&out.join("result.json"));
+    assert_eq!(result["outcome"], "tumours");
+    assert!(result["tumour_ml"].as_f64().unwrap() > 0.0, "{result}");
+}
+
+#[test]
 fn what_is_wrong_with_a_result_is_said() {
     let folder = folder_with_scan();
     hepar(folder.path(), &["report", "none"]).fails(3, &["none/manifest.json", "Is it the folder of a result?"]);
