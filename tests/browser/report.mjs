@@ -75,6 +75,9 @@ const accessible = async (page, what) => {
   }
 };
 
+// How far the viewer's `data-at` is from a point, in millimetres.
+const distance = (at, point) => Math.hypot(...at.split(" ").map((value, n) => Number(value) - point[n]));
+
 const ready = (page) =>
   page.waitForFunction(() => document.getElementById("viewer")?.dataset.ready === "yes", null, { timeout: 60000 });
 
@@ -111,6 +114,9 @@ const caseReport = async () => {
     expect(before[0] !== after[0], "a click on lesion 2 does not move the crosshair");
     const column = (thirds) => thirds.map((third) => third.column).join(" ");
     expect(column(before[1]) !== column(after[1]), "the crosshair is drawn where it was");
+    const scene = JSON.parse(await page.locator("#scene").textContent());
+    const off = distance(after[0], scene.lesions.find((lesion) => lesion.id === 2).at);
+    expect(off <= 2 * Math.max(...scene.spacing), `the crosshair is ${off.toFixed(1)} mm off lesion 2`);
     await shot(page, "lesion-2");
   }
   const here = await at();

@@ -15,15 +15,17 @@ pub const TOLERANCES_MM: [f64; 3] = [1.0, 2.0, 3.0];
 /// | RVD | undefined | undefined | −1 |
 /// | distances | undefined | undefined | undefined |
 /// | surface Dice | undefined | 0 | 0 |
+///
+/// Distances and surface Dice are undefined on a sheared grid too.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ObjectScores {
     /// How many voxels the two have and share.
     pub overlap: Overlap,
     /// Volume of a voxel in millilitres.
     pub voxel_ml: f64,
-    /// Distances of the surfaces; undefined when one is missing.
+    /// Distances of the surfaces; undefined when one is missing, or the grid is sheared.
     pub distances: Option<DistanceScores>,
-    /// Surface Dice at [`TOLERANCES_MM`], 0..1; undefined when both surfaces are missing.
+    /// Surface Dice at [`TOLERANCES_MM`], 0..1; undefined when both surfaces are missing, or the grid is sheared.
     pub surface_dice: Option<[f64; 3]>,
 }
 
@@ -50,6 +52,11 @@ impl ObjectScores {
             hd95: distances.hd95(),
         });
         Self { overlap: masks.overlap(), voxel_ml, distances, surface_dice: masks.surface_dice(TOLERANCES_MM) }
+    }
+
+    /// The scores of two masks on a sheared grid, whose spacings do not tell distances; else as [`ObjectScores::of`].
+    pub(crate) fn without_surfaces(masks: &Masks, voxel_ml: f64) -> Self {
+        Self { overlap: masks.overlap(), voxel_ml, distances: None, surface_dice: None }
     }
 
     /// Volume in the prediction, in millilitres.

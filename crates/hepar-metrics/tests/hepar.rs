@@ -118,6 +118,23 @@ fn what_is_empty_is_defined_or_called_undefined() {
 }
 
 #[test]
+fn distances_on_a_sheared_grid_are_undefined_not_wrong() {
+    // Slices that slide over each other as those of a tilted gantry, and by less than can be seen.
+    let figures = |slide: f64| {
+        let affine = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, slide, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let (prediction, reference) = (labels(12, &[(0, 4)]), labels(12, &[(0, 6)]));
+        let geometry = Geometry::new(affine, [1, 1, 12]).unwrap();
+        Hepar::of(prediction.view(), reference.view(), &geometry).unwrap().figures()
+    };
+    let (sheared, right) = (figures(0.3), figures(1e-4));
+    for path in ["liver/assd", "tumour/hd95", "tumour/nsd_2mm", "lesion/msd", "lesion/nsd_1mm"] {
+        assert_eq!(value(&sheared, path), None, "{path}");
+        assert!(value(&right, path).is_some(), "{path}");
+    }
+    assert_eq!(value(&sheared, "tumour/dice"), value(&right, "tumour/dice"));
+}
+
+#[test]
 fn the_error_of_the_burden_has_no_sign() {
     let (less, more) = (labels(10, &[(0, 1)]), labels(10, &[(0, 3)]));
     let all = totals(&[score(&less, &more).figures(), score(&more, &less).figures()]);

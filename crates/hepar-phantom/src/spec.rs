@@ -6,6 +6,9 @@ use crate::phantom::Phantom;
 use crate::random::{Stream, chance, range, stream};
 use crate::render;
 
+/// No liver has room for more tumours, and each takes time to find that out.
+const MOST_TUMOURS: usize = 1000;
+
 /// What to draw.
 ///
 /// Everything that is random is drawn from `seed`: the same spec gives the same voxels for any number of threads.
@@ -30,7 +33,7 @@ pub struct PhantomSpec {
     pub body_size: f64,
     /// When the scan was taken after the contrast agent was given.
     pub phase: Phase,
-    /// Number of tumours in the liver; only the abdomen has any.
+    /// Number of tumours in the liver, at most 1000; only the abdomen has any.
     pub tumours: usize,
     /// Least and greatest diameter of a tumour in millimetres. Where the liver has no room left, smaller ones are
     /// drawn, down to 4 mm.
@@ -94,6 +97,9 @@ pub enum SpecError {
     /// The diameters are no range of sizes that a liver could hold.
     #[error("the tumour diameters {0} to {1} mm are no range within 1 to 200 mm")]
     Diameters(f64, f64),
+    /// More tumours than any liver could hold.
+    #[error("{0} tumours are more than 1000")]
+    Tumours(usize),
     /// The noise has no such standard deviation.
     #[error("the noise of {0} HU is not within 0 to 500 HU")]
     Noise(f64),
@@ -248,6 +254,9 @@ impl PhantomSpec {
         if !(least >= 1.0 && least <= greatest && greatest <= 200.0) {
             return Err(SpecError::Diameters(least, greatest));
         }
+        if self.tumours > MOST_TUMOURS {
+            return Err(SpecError::Tumours(self.tumours));
+        }
         if !(0.0..=500.0).contains(&self.noise_hu) {
             return Err(SpecError::Noise(self.noise_hu));
         }
@@ -323,6 +332,13 @@ mod tests {
             let anatomy = Anatomy::new(&spec, &spec.check().unwrap()).unwrap();
             assert_eq!(anatomy.tumours.len(), spec.tumours, "{spec:?}");
         }
+    }
+
+    #[test]
+    fn more_tumours_than_memory_holds_are_refused_not_allocated() {
+        let spec = |tumours| PhantomSpec { tumours, ..Default::default() };
+        assert_eq!(spec(usize::MAX).build().unwrap_err(), SpecError::Tumours(usize::MAX));
+        assert!(spec(MOST_TUMOURS).check().is_ok() && spec(MOST_TUMOURS + 1).check().is_err());
     }
 
     #[test]

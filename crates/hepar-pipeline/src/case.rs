@@ -163,7 +163,14 @@ impl Pipeline {
         let Some(apart) = apart else { return (liver, tumour, None) };
         let ml = apart.voxels as f64 * geometry.voxel_volume() / 1000.0;
         let caution = Caution::MassesBeside { masses: apart.masses, ml };
-        (Found { object: apart.liver, ..liver }, Found { object: apart.tumour, ..tumour }, Some(caution))
+        let object = apart.liver.filter(|liver| liver.volume_ml(geometry) >= self.liver.0.least_volume_ml);
+        let tumour = Found {
+            object: apart.tumour.filter(|_| object.is_some()),
+            probability: tumour
+                .probability
+                .map(|map| map.only(|voxel| object.as_ref().is_some_and(|liver| liver.contains(voxel)))),
+        };
+        (Found { object, ..liver }, tumour, Some(caution))
     }
 
     fn find_liver(

@@ -4,7 +4,7 @@
 //! liver, the tumour stage takes it for a tumour. A tumour of the liver is surrounded by liver, at least for the greater
 //! part; such a mass is not.
 
-use hepar_volume::{Components, Connectivity, Geometry, components};
+use hepar_volume::{Components, Connectivity, Geometry, components, largest_component};
 
 use crate::cut::index_in;
 use crate::object::ObjectMask;
@@ -12,16 +12,18 @@ use crate::object::ObjectMask;
 /// Liver and tumours without the masses that lie beside the liver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetApart {
+    /// In one piece, as the liver stage has it.
     pub liver: Option<ObjectMask>,
     pub tumour: Option<ObjectMask>,
     /// How many masses were taken out of both.
     pub masses: usize,
-    /// Their voxels.
+    /// Voxels that are no liver any more: the masses', and of what hung on the liver by them alone.
     pub voxels: usize,
 }
 
 /// The `liver` and the `tumour`s in it, in the scan of this geometry, less all tumours (26-connected components) of whose
-/// surface a share of more than `greatest` borders on what is not liver; `None` when there is no such tumour.
+/// surface a share of more than `greatest` borders on what is not liver; `None` when there is no such tumour. Of a liver that
+/// falls apart without them the largest piece (26-connected) stays, with the tumours in it.
 ///
 /// The surface is that of voxels, in mm². Beyond the edge of the scan nothing is known: faces there do not count.
 pub(crate) fn set_apart(
@@ -40,11 +42,15 @@ pub(crate) fn set_apart(
     let beside = tumours.labels.mapv(|tumour| tumour > 0 && is_beside[tumour as usize - 1]);
     let stays = tumours.labels.mapv(|tumour| tumour > 0 && !is_beside[tumour as usize - 1]);
     let beside = ObjectMask::new(tumour.bounds().start(), beside.view())?;
+    let rest = kept(liver, |voxel| !beside.contains(voxel)).and_then(|rest| largest_piece(&rest));
+    let tumour = ObjectMask::new(tumour.bounds().start(), stays.view());
+    let in_rest = |tumour: &ObjectMask| rest.as_ref().and_then(|rest| kept(tumour, |voxel| rest.contains(voxel)));
+    let count = |object: &ObjectMask| object.voxels().count();
     Some(SetApart {
-        liver: without(liver, &beside),
-        tumour: ObjectMask::new(tumour.bounds().start(), stays.view()),
+        tumour: tumour.as_ref().and_then(in_rest),
         masses,
-        voxels: beside.voxels().count(),
+        voxels: count(liver) - rest.as_ref().map_or(0, count),
+        liver: rest,
     })
 }
 
@@ -79,12 +85,18 @@ fn surfaces(tumours: &Components, start: [usize; 3], liver: &ObjectMask, geometr
     surfaces
 }
 
-/// The voxels of `object` that do not belong to `other`.
-fn without(object: &ObjectMask, other: &ObjectMask) -> Option<ObjectMask> {
+/// The largest of the pieces that an object consists of.
+fn largest_piece(object: &ObjectMask) -> Option<ObjectMask> {
+    let piece = largest_component(object.mask(), Connectivity::Corners26);
+    ObjectMask::new(object.bounds().start(), piece.view())
+}
+
+/// The voxels of `object` that are to stay.
+fn kept(object: &ObjectMask, stays: impl Fn([usize; 3]) -> bool) -> Option<ObjectMask> {
     let start = object.bounds().start();
     let mut mask = object.mask().to_owned();
     for ((k, j, i), inside) in mask.indexed_iter_mut() {
-        *inside = *inside && !other.contains([start[0] + k, start[1] + j, start[2] + i]);
+        *inside = *inside && stays([start[0] + k, start[1] + j, start[2] + i]);
     }
     ObjectMask::new(start, mask.view())
 }
@@ -143,6 +155,18 @@ mod tests {
         // At column 0 the liver reaches the edge, and so does the tumour.
         let [liver, cut_off] = liver_and_tumour(0);
         assert_eq!(set_apart(&liver, &cut_off, &geometry([1.0; 3]), 0.0), None);
+    }
+
+    #[test]
+    fn what_hangs_on_the_liver_by_a_mass_alone_goes_with_it() {
+        let [liver, mass] = liver_and_tumour(10);
+        let mut beyond = Array3::from_elem((20, 20, 20), false);
+        beyond.slice_each_axis_mut(cut([8, 8, 14], [12, 12, 18])).fill(true);
+        let all = Array3::from_shape_fn((20, 20, 20), |(k, j, i)| liver.contains([k, j, i]) || beyond[[k, j, i]]);
+        let all = ObjectMask::new([0; 3], all.view()).unwrap();
+        let apart = set_apart(&all, &mass, &geometry([1.0; 3]), 0.6).unwrap();
+        assert_eq!((apart.masses, apart.voxels), (1, 2 * 64));
+        assert_eq!(apart.liver.unwrap().voxels().count(), 16 * 16 * 10);
     }
 
     #[test]

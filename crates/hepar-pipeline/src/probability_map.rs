@@ -33,6 +33,17 @@ impl ProbabilityMap {
         );
     }
 
+    /// The same map, 0 in voxels that are not `wanted`.
+    pub(crate) fn only(mut self, wanted: impl Fn([usize; 3]) -> bool) -> Self {
+        let [k0, j0, i0] = self.bounds.start();
+        for ((k, j, i), value) in self.values.indexed_iter_mut().filter(|(_, value)| **value > 0) {
+            if !wanted([k0 + k, j0 + j, i0 + i]) {
+                *value = 0;
+            }
+        }
+        self
+    }
+
     /// The probability of a voxel `[k, j, i]` of the scan in canonical orientation, 0..=1.
     pub fn at(&self, voxel: [usize; 3]) -> f64 {
         f64::from(self.values.get(index_in(self.bounds.start(), voxel)).copied().unwrap_or(0)) / f64::from(CERTAIN)
@@ -72,6 +83,12 @@ mod tests {
         assert_eq!(map.at([2, 2, 3]), 0.2);
         assert_eq!((map.at([2, 2, 4]), map.at([1, 2, 4]), map.at([1, 2, 3])), (1.0, 1.0, 0.0));
         assert_eq!((map.at([0, 2, 3]), map.at([3, 2, 3]), map.at([2, 2, 5]), map.at([2, 3, 3])), (0.0, 0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn a_voxel_that_is_not_wanted_any_more_has_no_probability() {
+        let map = map().only(|[k, _, i]| (k, i) == (2, 3));
+        assert_eq!((map.at([2, 2, 3]), map.at([2, 2, 4]), map.at([1, 2, 4])), (0.2, 0.0, 0.0));
     }
 
     #[test]

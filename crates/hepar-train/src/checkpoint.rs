@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::TrainConfig;
 use crate::error::{TrainError, problem};
 use crate::lock::RunLock;
+use crate::log::Log;
 use crate::schedule::Plateau;
 
 /// The version of the checkpoints that this program reads and writes.
@@ -39,6 +40,9 @@ const CONFIG_FILE: &str = "config.toml";
 
 /// File of the state in `last`.
 const STATE_FILE: &str = "state.json";
+
+/// Folder into which whoever looks on may write pictures.
+const VIEWS: &str = "validation";
 
 /// File of the score in `best`.
 const SCORE_FILE: &str = "score.json";
@@ -233,14 +237,21 @@ impl OwnFolder {
         }))
     }
 
-    /// Checks that what a run without a checkpoint would replace, `config.toml` and the best weights, is of a run.
+    /// Checks that what a run without a checkpoint would replace is of a run: `config.toml`, `log.csv`, the best weights,
+    /// and, where there is no `config.toml`, what is in `validation`.
     fn check_foreign(&self) -> Result<(), TrainError> {
         let foreign = |path: &Path| {
             Err(problem(path, &"this version of hepar did not write it; take another folder for the run"))
         };
-        let (best, config) = (self.path(BEST), self.path(CONFIG_FILE));
+        let (best, config, log, views) = (self.path(BEST), self.path(CONFIG_FILE), self.log(), self.path(VIEWS));
         if best.exists() && !best.join(SCORE_FILE).is_file() {
             return foreign(&best);
+        }
+        if log.exists() && !fs::read_to_string(&log).is_ok_and(|text| Log::is_log(&text)) {
+            return foreign(&log);
+        }
+        if !config.exists() && fs::read_dir(&views).is_ok_and(|mut files| files.next().is_some()) {
+            return foreign(&views);
         }
         let is_written = |text: &str| -> bool {
             TrainConfig::from_toml(StageName::Liver, text)
@@ -424,6 +435,26 @@ mod tests {
         fs::remove_file(folder.path().join(CONFIG_FILE)).unwrap();
         make(folder.path(), BEST, "photographs");
         assert!(begin().unwrap_err().to_string().contains("best"));
+    }
+
+    #[test]
+    fn a_log_and_pictures_of_others_are_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = OwnFolder::open(folder.path()).unwrap();
+        let config = TrainConfig::preset(StageName::Tumour);
+        let begin = || own.resume(&config, "").map(|checkpoint| checkpoint.is_none());
+        let refused = |name: &str| assert!(begin().unwrap_err().to_string().contains(name), "{name}");
+        make(folder.path(), VIEWS, "photographs");
+        refused(VIEWS);
+        own.begin(&config).unwrap();
+        assert!(begin().unwrap(), "a run that was stopped before its first checkpoint may have validated");
+        for text in [&b"date,weight\n1,80\n"[..], b"", b"\xff"] {
+            fs::write(own.log(), text).unwrap();
+            refused("log.csv");
+        }
+        fs::remove_file(own.log()).unwrap();
+        drop(Log::open(&own.log(), 0).unwrap());
+        assert!(begin().unwrap());
     }
 
     #[test]

@@ -149,6 +149,14 @@ pub enum TrainError {
     /// The data is wrong.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The weights to start from cannot be used.
+    #[error("start from {}: {source}", path.display())]
+    Start {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StartError,
+    },
     /// The run folder cannot be written or read.
     #[error("use {}: {problem}", path.display())]
     Folder {
@@ -212,6 +220,18 @@ pub enum TrainError {
     /// The thread that makes samples has died; the text is its last word.
     #[error("make samples: {0}")]
     Loader(String),
+}
+
+/// Why weights are none to start from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    /// It does not hold weights of the network that is trained.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
 }
 
 /// What is wrong with a file or folder of a run.

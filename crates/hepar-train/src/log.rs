@@ -48,6 +48,11 @@ impl Row {
 }
 
 impl Log {
+    /// Whether a file's text is a log's, of any run.
+    pub fn is_log(text: &str) -> bool {
+        text.starts_with(HEADER)
+    }
+
     /// The log at `path`, from which rows after `step` are removed: their steps are about to be done again. Events go
     /// into a new file beside it.
     pub fn open(path: &Path, step: u64) -> Result<Self, TrainError> {

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use crate::dataset::{Case, Source};
 use crate::error::DataError;
 use crate::prepare::read_canonical;
+use crate::unit_grid::has_unit_grid;
 
 /// What is kept of a scan.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +25,15 @@ pub struct Packing {
     pub range: [i16; 2],
     /// … and rounded to multiples of this, which is what makes them compact; at least 1.
     pub step: i16,
+}
+
+/// What became of the scans that were to be packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    /// Scans that have a copy now.
+    pub scans: usize,
+    /// Scans that have none because nobody filled in their header: voxels of exactly 1 mm, the first at the origin.
+    pub unit_grids: usize,
 }
 
 /// Why a case was not packed.
@@ -57,18 +67,29 @@ impl Packing {
     pub const STANDARD: Self = Self { spacing: [2.5, 1.0, 1.0], margin_mm: 40.0, range: [-160, 240], step: 4 };
 
     /// Writes the scans among `cases` as `CASE_ct.nii.gz` and `CASE_label.nii.gz` into `folder`, below the folder that
-    /// the case is named after, in canonical orientation; how many there were. Single slices are left out.
+    /// the case is named after, in canonical orientation; how many there were. Single slices are left out, and so are
+    /// scans whose header nobody filled in: a copy would state sizes of its own, and nothing would tell that they are
+    /// false.
     ///
     /// Hounsfield units of coarser voxels are means of those they cover, labels those of the nearest voxel.
     ///
     /// No file is overwritten.
     ///
     /// # Errors
-    /// When a case cannot be read or has no liver, or a copy cannot be written; before anything is, when a file or another
-    /// copy is in its way.
-    pub fn write(&self, cases: &[Case], folder: &Path) -> Result<usize, PackError> {
+    /// When a case cannot be read or has no liver, or a copy cannot be written; before anything is, when a header cannot
+    /// be read, or a file or another copy is in its way.
+    pub fn write(&self, cases: &[Case], folder: &Path) -> Result<Packed, PackError> {
+        let (mut wanted, mut unit_grids) = (Vec::new(), 0);
+        for case in cases {
+            let Source::Volume { image, labels } = &case.source else { continue };
+            if has_unit_grid(image).map_err(DataError::from)? {
+                unit_grids += 1;
+            } else {
+                wanted.push((case, image, labels));
+            }
+        }
         let mut planned = BTreeSet::new();
-        for path in cases.iter().filter(|case| is_volume(case)).flat_map(|case| copies(case, folder)) {
+        for path in wanted.iter().flat_map(|(case, ..)| copies(case, folder)) {
             if path.exists() {
                 return Err(PackError::Taken(path));
             }
@@ -76,11 +97,8 @@ impl Packing {
                 return Err(PackError::Twice(path));
             }
         }
-        let one = |case: &Case| match &case.source {
-            Source::Slices { .. } => Ok(0),
-            Source::Volume { image, labels } => self.write_case(case, image, labels, folder).map(|()| 1),
-        };
-        cases.par_iter().map(one).sum()
+        wanted.par_iter().try_for_each(|(case, image, labels)| self.write_case(case, image, labels, folder))?;
+        Ok(Packed { scans: wanted.len(), unit_grids })
     }
 
     fn write_case(&self, case: &Case, image: &Path, labels: &Path, folder: &Path) -> Result<(), PackError> {
@@ -112,8 +130,15 @@ impl Packing {
     }
 }
 
-fn is_volume(case: &Case) -> bool {
-    matches!(case.source, Source::Volume { .. })
+impl std::fmt::Display for Packed {
+    /// As in `17 scans; left out: 20 whose header states no size of voxels (1 mm, at the origin)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} scans", self.scans)?;
+        match self.unit_grids {
+            0 => Ok(()),
+            count => write!(f, "; left out: {count} whose header states no size of voxels (1 mm, at the origin)"),
+        }
+    }
 }
 
 /// The files that a scan and its labels become.
@@ -124,7 +149,7 @@ fn copies(case: &Case, folder: &Path) -> [PathBuf; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::discover;
+    use crate::dataset::{PatientId, discover};
     use hepar_volume::Geometry;
 
     #[test]
@@ -142,7 +167,7 @@ mod tests {
         let cases = discover(&[folder.path().to_owned()]).unwrap();
         let to = folder.path().join("packed");
         let packing = Packing { margin_mm: 5.0, ..Packing::STANDARD };
-        assert_eq!(packing.write(&cases, &to).unwrap(), 1);
+        assert_eq!(packing.write(&cases, &to).unwrap().to_string(), "1 scans");
         let (image, truth) = (to.join("lits/a_ct.nii.gz"), to.join("lits/a_label.nii.gz"));
         let (scan, labels) = read_canonical(&image, &truth).unwrap();
         // 30 slices of 1 mm, 40 rows of 0.5 mm, and columns that were wider than asked for.
@@ -161,5 +186,52 @@ mod tests {
             read_canonical(&from.join("a_ct.nii.gz"), &from.join("a_label.nii.gz")).unwrap().0.shape(),
             [50, 60, 60]
         );
+    }
+
+    /// Writes a scan with voxels of `spacing` mm and its labels, both named below `root`.
+    fn write_pair(root: &Path, [scan_name, labels_name]: [&str; 2], spacing: f64) {
+        let grid = Geometry::axis_aligned([8, 9, 10], [spacing; 3]).unwrap();
+        let (scan, labels) = (Volume::from_fn(grid.clone(), |_| 50_i16), Volume::from_fn(grid.clone(), |_| 1_u8));
+        let header = GridHeader::from_geometry(&grid);
+        for name in [scan_name, labels_name] {
+            fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        }
+        write_scan(&root.join(scan_name), &scan, &header).unwrap();
+        write_labels(&root.join(labels_name), &labels, &header).unwrap();
+    }
+
+    #[test]
+    fn a_packed_case_is_found_as_one_scan_of_the_same_patient_in_every_layout() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("imagesTr"));
+        for names in [
+            ["volume-3.nii.gz", "segmentation-3.nii.gz"],
+            ["volume-46.nii", "segmentation-46.nii"],
+            ["imagesTr/liver_7.nii.gz", "labelsTr/liver_7.nii.gz"],
+            ["P001/portal_ct.nii.gz", "P001/portal_label.nii.gz"],
+        ] {
+            write_pair(&from, names, 2.0);
+        }
+        let patients = |root: &Path| -> BTreeSet<_> {
+            discover(&[root.to_owned()]).unwrap().into_iter().map(|case| case.patient).collect()
+        };
+        let cases = discover(std::slice::from_ref(&from)).unwrap();
+        assert_eq!(Packing::STANDARD.write(&cases, &to).unwrap(), Packed { scans: 4, unit_grids: 0 });
+        assert_eq!(discover(std::slice::from_ref(&to)).unwrap().len(), 4);
+        assert_eq!(patients(&to), patients(&from));
+        assert!(patients(&to).contains(&PatientId::kept_for_tests()));
+    }
+
+    #[test]
+    fn a_scan_whose_header_nobody_filled_in_is_not_packed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        write_pair(&from, ["volume-28.nii.gz", "segmentation-28.nii.gz"], 1.0);
+        write_pair(&from, ["volume-1.nii.gz", "segmentation-1.nii.gz"], 2.0);
+        let packed = Packing::STANDARD.write(&discover(&[from]).unwrap(), &to).unwrap();
+        assert_eq!(packed, Packed { scans: 1, unit_grids: 1 });
+        assert!(packed.to_string().starts_with("1 scans; left out: 1 whose header states no size"), "{packed}");
+        let names: Vec<_> = discover(&[to]).unwrap().into_iter().map(|case| case.name).collect();
+        assert_eq!(names, ["to/volume-1"]);
     }
 }

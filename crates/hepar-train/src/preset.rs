@@ -173,7 +173,7 @@ impl TrainConfig {
                 ..common
             },
             StageName::Tumour => Self {
-                steps: 5300,
+                steps: 12_300,
                 grid: Grid::Spacing { mm: [2.5, 1.0, 1.0] },
                 outside_liver: 0.1,
                 least_volume_ml: 0.04,
@@ -295,7 +295,7 @@ mod tests {
     fn shipped_files() -> Vec<(String, TrainConfig)> {
         let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/raunet-lits/train"));
         let mut files = Vec::new();
-        for folder in ["", "folds", "folds-last", "folds-anew", "folds-anew-last"] {
+        for folder in ["", "folds", "folds-last", "folds-anew", "folds-anew-last", "folds-anew-long"] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -320,11 +320,11 @@ mod tests {
     }
 
     #[test]
-    fn the_preset_shipped_has_what_the_last_phases_have_but_length_rate_start_data_margin_and_overlap() {
+    fn the_preset_shipped_has_what_the_last_phases_have_but_length_rate_start_data_and_what_was_set_afterwards() {
         for (stage, last) in [
             (StageName::Localizer, "/localizer.toml"),
             (StageName::Liver, "/liver-bulging.toml"),
-            (StageName::Tumour, "/tumour-last.toml"),
+            (StageName::Tumour, "/tumour-long.toml"),
         ] {
             let (_, last) = shipped_files().into_iter().find(|(name, _)| name == last).unwrap();
             let shipped = TrainConfig::shipped(stage);
@@ -332,6 +332,10 @@ mod tests {
                 steps: last.steps,
                 learning_rate: last.learning_rate,
                 start: last.start.clone(),
+                // Another seed, so as not to begin with the samples of the phase before.
+                seed: last.seed,
+                // The same as 105 HU of the networks that began with the median.
+                liver_hu: last.liver_hu,
                 liver_only: last.liver_only.clone(),
                 cropped: last.cropped.clone(),
                 exclude: last.exclude.clone(),

@@ -16,7 +16,7 @@ use hepar_pipeline::{PipelineError, Watch};
 use crate::checkpoint::{OwnFolder, State};
 use crate::config::TrainConfig;
 use crate::dataset::discover;
-use crate::error::{DataError, TrainError, problem};
+use crate::error::{DataError, TrainError};
 use crate::learner::Learner;
 use crate::loader::{Batch, Batches, prefetch};
 use crate::log::Log;
@@ -25,7 +25,7 @@ use crate::observe::{Observer, View};
 use crate::prepare::{Cache, Material, Storage};
 use crate::progress::Progress;
 use crate::sample::Sampler;
-use crate::split::Split;
+use crate::split::{Split, unmatched};
 use crate::validate::{HeldOut, Score};
 
 /// Steps between two rows of the log.
@@ -131,6 +131,7 @@ fn train_until(
     // Phantoms need no folder.
     let cases = if data.is_empty() { Vec::new() } else { discover(data)? };
     let split = Split::new(&cases, config)?.without_unit_grids(config)?;
+    let unmatched = unmatched(&cases, config);
     let folder = OwnFolder::open(run)?;
     let cases = split.fingerprint();
     let checkpoint = folder.resume(config, &cases)?;
@@ -141,6 +142,9 @@ fn train_until(
     let is_start_needed = checkpoint.is_none() || config.hard_negatives > 0.0;
     let start = if is_start_needed { starting_weights(config)? } else { None };
     let progress = Progress::begin(control.progress, config.steps, state.step);
+    for (key, entry) in unmatched {
+        progress.say(&format!("{}: {key} names {entry}, which is no case in the folders", config.stage));
+    }
     let storage = control.memory.map_or_else(Storage::memory, |bytes| Storage::new(bytes, run));
     let Some((mut material, held_out)) =
         prepare(config, &split, (control.cache.as_ref(), &storage), &progress, is_cancelled)?
@@ -165,7 +169,7 @@ fn is_finished(state: &State, config: &TrainConfig) -> bool {
 
 /// Whether the step asks for a validation that has not been done.
 fn owes_validation(state: &State, config: &TrainConfig) -> bool {
-    let is_due = state.step.is_multiple_of(config.validate_every) || state.step == config.steps;
+    let is_due = state.step.is_multiple_of(config.validate_every) || state.step >= config.steps;
     config.fold.is_some() && is_due && state.step > state.validated
 }
 
@@ -180,8 +184,9 @@ fn loaders(place: Place) -> NonZeroUsize {
 /// The weights in the file that the configuration names, if it names one.
 fn starting_weights(config: &TrainConfig) -> Result<Option<Weights>, TrainError> {
     let Some(path) = &config.start else { return Ok(None) };
-    let bytes = std::fs::read(path).map_err(|e| problem(path, &e))?;
-    Ok(Some(Weights::from_safetensors(config.network()?, &bytes).map_err(|e| problem(path, &e))?))
+    let failed = |source| TrainError::Start { path: path.clone(), source };
+    let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
+    Ok(Some(Weights::from_safetensors(config.network()?, &bytes).map_err(|error| failed(error.into()))?))
 }
 
 /// Reads the cases to train on and those that are held out, if any; `None` when cancelled.
@@ -263,7 +268,9 @@ impl Session<'_> {
         self.folder.begin(self.config)?;
         std::thread::scope(|scope| {
             // Behind those of the steps come the batches for the statistics.
-            let steps = [learner.state.step, self.config.steps + self.config.recalibrate];
+            let done = learner.state.step;
+            // A run that has gone further than it should now ends where it is.
+            let steps = [done, self.config.steps.max(done) + self.config.recalibrate];
             let [first, end] = steps.map(|step| step * self.config.accumulate as u64);
             let make = |number| Batch::make(&sampler, number, self.config.batch);
             let batches = prefetch(scope, loaders(self.control.place), first..end, make);

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Intensity, Placement, extract, paint_lesions};
 use crate::config::{LesionDraw, TrainConfig};
+use crate::dataset::PatientId;
 use crate::error::DataError;
 use crate::position::{around, centred, liver_start, liver_voxel, one_of, one_of_all, within};
 use crate::prepare::{LiverFacts, Material, Part, Prepared};
@@ -75,9 +76,10 @@ impl<'a> Pool<'a> {
 
 /// Cases by origin, then by patient.
 fn grouped<'a>(cases: impl Iterator<Item = &'a Prepared>) -> Vec<Vec<Vec<&'a Prepared>>> {
-    let mut origins: BTreeMap<&str, BTreeMap<&str, Vec<&Prepared>>> = BTreeMap::new();
+    let mut origins: BTreeMap<&str, BTreeMap<PatientId, Vec<&Prepared>>> = BTreeMap::new();
     for case in cases {
-        origins.entry(&case.origin).or_default().entry(case.patient.as_str()).or_default().push(case);
+        let patient = case.patient.drawn_as(&case.name);
+        origins.entry(&case.origin).or_default().entry(patient).or_default().push(case);
     }
     origins.into_values().map(|patients| patients.into_values().collect()).collect()
 }
@@ -241,7 +243,6 @@ impl<'a> Sampler<'a> {
 mod tests {
     use super::*;
     use crate::config::Augmentation;
-    use crate::dataset::PatientId;
     use crate::prepare::{Storage, prepare_spatial};
     use hepar_volume::{Geometry, Volume};
     use std::collections::BTreeSet;
@@ -406,6 +407,16 @@ mod tests {
             let [_, j, i] = centred(&liver.region, config.patch);
             assert!(starts.iter().all(|start| start[1..] == [j, i]) && starts.len() > 10, "{starts:?}");
         }
+    }
+
+    #[test]
+    fn each_of_the_volumes_that_may_show_one_patient_is_drawn_as_often_as_any_other() {
+        let material =
+            Material { real: ["lits000", "lits120", "lits121"].map(material).to_vec(), phantoms: Vec::new() };
+        let config = config(StageName::Liver);
+        let sampler = Sampler::new(&config, &material).unwrap();
+        let drawn = (0..150).filter(|&index| sampler.sample(index).unwrap().case == "lits000").count();
+        assert!((33..67).contains(&drawn), "{drawn} of 150");
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! Which cases are trained on and which are held out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use hepar_formats::inspect;
 use hepar_model::bundle::sha256;
 use hepar_model::stage::StageName;
 
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source, lists};
 use crate::error::DataError;
-use crate::unit_grid::is_unit_grid;
+use crate::unit_grid::has_unit_grid;
 
 /// The cases of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +64,9 @@ impl Split {
     /// # Errors
     /// When there is nothing to train on, or the held-out fold is empty.
     pub fn new(cases: &[Case], config: &TrainConfig) -> Result<Self, DataError> {
-        let excluded: BTreeSet<PatientId> = config.exclude.iter().map(|name| PatientId::of(name)).collect();
         let (mut training, mut validation, mut left_out) = (Vec::new(), Vec::new(), BTreeMap::<_, Vec<_>>::new());
         for case in cases {
-            if let Some(reason) = reason_against(case, config, &excluded) {
+            if let Some(reason) = reason_against(case, config) {
                 left_out.entry(reason).or_default().push(case.name.clone());
             } else if config.fold == Some(fold_of(&case.patient, config.folds)) {
                 validation.push(case.clone());
@@ -91,8 +89,7 @@ impl Split {
         for cases in [&mut self.training, &mut self.validation] {
             for case in std::mem::take(cases) {
                 match &case.source {
-                    // A DICOM series always states the size of its voxels.
-                    Source::Volume { image, .. } if image.is_file() && is_unit_grid(&inspect(image)?.geometry) => {
+                    Source::Volume { image, .. } if has_unit_grid(image)? => {
                         self.left_out.entry(LeftOut::UnitGrid).or_default().push(case.name);
                     }
                     _ => cases.push(case),
@@ -104,7 +101,8 @@ impl Split {
 
     /// The split, if there is something to train on, and something held out where that is wanted.
     fn checked(self, config: &TrainConfig) -> Result<Self, DataError> {
-        if self.training.is_empty() && config.phantoms == 0 {
+        // Who wants phantoms alone says so by their share; else a scan that is missing would not be missed.
+        if self.training.is_empty() && (config.phantoms == 0 || config.phantom_share < 1.0) {
             let why = "the cases are excluded, held out, or not usable for this stage";
             return Err(DataError::NothingToTrainOn(config.stage.as_str(), why));
         }
@@ -132,11 +130,11 @@ impl Split {
 }
 
 /// Why a case may not be used, or is of no use for the stage; `None` when it is.
-fn reason_against(case: &Case, config: &TrainConfig, excluded: &BTreeSet<PatientId>) -> Option<LeftOut> {
+fn reason_against(case: &Case, config: &TrainConfig) -> Option<LeftOut> {
     if case.patient == PatientId::kept_for_tests() {
         return Some(LeftOut::TestPatient);
     }
-    if excluded.contains(&case.patient) {
+    if config.exclude.iter().any(|entry| case.patient.is_named(entry)) {
         return Some(LeftOut::Excluded);
     }
     match (&case.source, config.stage) {
@@ -147,6 +145,16 @@ fn reason_against(case: &Case, config: &TrainConfig, excluded: &BTreeSet<Patient
             lists(&config.liver_only, &case.name).then_some(LeftOut::LiverOnly)
         }
     }
+}
+
+/// The entries of a configuration that match none of the cases, each behind its key: mistyped ones, mostly.
+pub(crate) fn unmatched<'a>(cases: &[Case], config: &'a TrainConfig) -> Vec<(&'static str, &'a str)> {
+    let is_patient = |entry: &String| cases.iter().any(|case| case.patient.is_named(entry));
+    let is_case = |entry: &String| cases.iter().any(|case| lists(std::slice::from_ref(entry), &case.name));
+    let exclude = config.exclude.iter().filter(|&entry| !is_patient(entry)).map(|entry| ("exclude", entry));
+    let liver_only = config.liver_only.iter().filter(|&entry| !is_case(entry)).map(|entry| ("liver_only", entry));
+    let cropped = config.cropped.iter().filter(|&entry| !is_case(entry)).map(|entry| ("cropped", entry));
+    exclude.chain(liver_only).chain(cropped).map(|(key, entry)| (key, entry.as_str())).collect()
 }
 
 /// The fold of a patient, below `folds`: a function of these two alone.
@@ -170,6 +178,8 @@ pub fn fold_of(patient: &PatientId, folds: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
     use hepar_formats::{GridHeader, write_scan};
     use hepar_volume::{Geometry, Volume};
 
@@ -290,6 +300,44 @@ mod tests {
         let nothing = TrainConfig { phantoms: 0, phantom_share: 0.0, ..of(false) };
         let only = Split::new(&cases[..1], &nothing).unwrap().without_unit_grids(&nothing);
         assert!(matches!(only, Err(DataError::NothingToTrainOn(..))));
+    }
+
+    #[test]
+    fn of_two_scans_of_one_name_only_the_excluded_one_is_left_out() {
+        let cases = ["P001/portal", "P002/portal"].map(volume);
+        let training = |exclude: &[&str]| -> Vec<String> {
+            let exclude = exclude.iter().map(|&entry| entry.to_owned()).collect();
+            let config = TrainConfig { exclude, phantom_share: 1.0, ..TrainConfig::preset(StageName::Liver) };
+            Split::new(&cases, &config).unwrap().training.into_iter().map(|case| case.name).collect()
+        };
+        assert_eq!(training(&["P001/portal"]), ["P002/portal"]);
+        assert!(training(&["portal"]).is_empty());
+    }
+
+    #[test]
+    fn entries_of_a_configuration_that_match_no_case_are_told() {
+        let entries = |entries: &[&str]| entries.iter().map(|&entry| entry.to_owned()).collect();
+        let config = TrainConfig {
+            exclude: entries(&["lits000", "ana"]),
+            liver_only: entries(&["lits/lits011", "lits/11"]),
+            cropped: entries(&["lits-sparse"]),
+            ..TrainConfig::preset(StageName::Liver)
+        };
+        assert_eq!(unmatched(&everything(), &config), [("exclude", "ana"), ("liver_only", "lits/11")]);
+    }
+
+    #[test]
+    fn without_a_usable_scan_phantoms_are_trained_on_only_where_they_are_all_that_is_wanted() {
+        let config = |phantom_share| TrainConfig {
+            phantoms: 2,
+            phantom_share,
+            exclude: vec!["volume-1".to_owned()],
+            ..TrainConfig::preset(StageName::Liver)
+        };
+        let cases = ["volume-1", "volume-46"].map(volume);
+        assert!(matches!(Split::new(&cases, &config(0.35)), Err(DataError::NothingToTrainOn(..))));
+        assert!(Split::new(&[], &config(1.0)).unwrap().training.is_empty());
+        assert!(Split::new(&[], &TrainConfig::smoke(StageName::Tumour)).is_ok());
     }
 
     #[test]

@@ -72,14 +72,18 @@ impl Reorientation {
 
     /// The reoriented volume, its voxels in C order.
     pub fn apply<T: Clone + Send + Sync>(self, volume: &Volume<T>) -> Volume<T> {
-        let geometry = self.geometry(volume.geometry());
+        Volume::on_grid(in_c_order(self.view(volume)), self.geometry(volume.geometry()))
+    }
+
+    /// The voxels in the order of the result, without a copy.
+    pub fn view<T>(self, volume: &Volume<T>) -> ArrayView3<'_, T> {
         let mut view = volume.data().permuted_axes(self.source);
         for axis in 0..3 {
             if self.flipped[axis] {
                 view.invert_axis(Axis(axis));
             }
         }
-        Volume::on_grid(in_c_order(view), geometry)
+        view
     }
 
     /// As [`Reorientation::apply`], but a volume that needs no change is passed on without a copy.

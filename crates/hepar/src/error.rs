@@ -258,7 +258,9 @@ fn of_training(error: &TrainError) -> u8 {
     match error {
         TrainError::Config(_) | TrainError::Device(_) => exit::USAGE,
         TrainError::Data(DataError::Storage { .. }) => exit::OUTPUT,
-        TrainError::Data(_) | TrainError::OtherData(_) | TrainError::Weights(_) => exit::INPUT,
+        TrainError::Data(_) | TrainError::OtherData(_) | TrainError::Weights(_) | TrainError::Start { .. } => {
+            exit::INPUT
+        }
         TrainError::Folder { .. } | TrainError::OtherConfig { .. } | TrainError::Observer(_) => exit::OUTPUT,
         _ => exit::INTERNAL,
     }

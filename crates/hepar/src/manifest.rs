@@ -60,7 +60,7 @@ pub(crate) struct Manifest {
     version: String,
     /// `done`: the manifest is written last.
     state: String,
-    /// UTC.
+    /// When the files were made, UTC.
     finished: String,
     case: String,
     input: InputFile,
@@ -86,7 +86,7 @@ pub(crate) struct Manifest {
     instruction_set: String,
     threads: usize,
     warnings: Vec<String>,
-    /// Wall time of `read`, of each stage that ran, of `write`, and in `total`.
+    /// Wall time of `read`, of each stage that ran, of `write`, and in `total`; of making the result again `report`.
     seconds: Object,
     /// The most memory that the process has held; `null` where the system does not tell.
     peak_memory_bytes: Option<u64>,
@@ -224,21 +224,31 @@ impl Manifest {
     /// # Errors
     /// When there is none that can be read, or hepar did not write it.
     pub(crate) fn read(folder: &Path) -> std::io::Result<Self> {
-        let manifest: Self = serde_json::from_slice(&std::fs::read(folder.join(MANIFEST_FILE))?)?;
+        Self::read_file(&folder.join(MANIFEST_FILE))
+    }
+
+    /// As [`Manifest::read`], of a file.
+    pub(crate) fn read_file(path: &Path) -> std::io::Result<Self> {
+        let manifest: Self = serde_json::from_slice(&std::fs::read(path)?)?;
         if manifest.program != PROGRAM {
             return Err(std::io::Error::other("hepar did not write it"));
         }
         Ok(manifest)
     }
 
-    /// The manifest of the result whose other `files` have these hashes, took so long to write, and all in all.
-    pub(crate) fn finished(mut self, files: BTreeMap<String, String>, write: Duration, total: Duration) -> Self {
+    /// The manifest of the result whose other `files` have these hashes, and of which these steps took so long.
+    pub(crate) fn finished(mut self, files: BTreeMap<String, String>, steps: &[(&str, Duration)]) -> Self {
         self.files = files;
-        for (step, took) in [("write", write), ("total", total)] {
-            self.seconds.insert(step.to_owned(), milliseconds(took.as_secs_f64()).into());
+        for (step, took) in steps {
+            self.seconds.insert((*step).to_owned(), milliseconds(took.as_secs_f64()).into());
         }
         self.peak_memory_bytes = self.peak_memory_bytes.max(peak_memory());
         self
+    }
+
+    /// Takes note that the result is made again now.
+    pub(crate) fn begin_again(&mut self) {
+        self.finished = utc(SystemTime::now());
     }
 
     /// Whether this program made the result of the scan in `input` by `model`.

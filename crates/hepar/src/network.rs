@@ -10,7 +10,8 @@ use hepar_model::engine::{Engine, EngineError};
 use hepar_model::ensemble::load_all;
 use hepar_model::stage::StageName;
 use ndarray::{Array5, ArrayD, Axis, Ix5};
-use ndarray_npy::{ReadNpyError, WriteNpyExt, read_npy};
+use ndarray_npy::npy::header::Header;
+use ndarray_npy::{ReadNpyError, ReadNpyExt, WriteNpyExt};
 
 use crate::embedded::ModelError;
 use crate::error::Error;
@@ -28,6 +29,19 @@ pub enum NetworkError {
         path: PathBuf,
         /// What is wrong with it.
         source: ReadNpyError,
+    },
+    /// The header claims more than there is.
+    #[error(
+        "read {}: as f32, an array of {shape:?} takes more bytes than the {held} that the file holds of it",
+        path.display()
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// What the header claims.
+        shape: Vec<usize>,
+        /// Bytes behind the header.
+        held: usize,
     },
     /// The array has neither four nor five dimensions.
     #[error(
@@ -55,6 +69,7 @@ impl NetworkError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Array { .. }
+            | Self::Truncated { .. }
             | Self::Rank { .. }
             | Self::Engine { source: EngineError::Shape(_) | EngineError::NotFinite(_), .. } => exit::INPUT,
             Self::Engine { .. } => exit::INTERNAL,
@@ -76,8 +91,7 @@ pub fn run_network(
     input: &Path,
     output: &Path,
 ) -> Result<(), Error> {
-    let array: ArrayD<f32> =
-        read_npy(input).map_err(|source| NetworkError::Array { path: input.to_owned(), source })?;
+    let array = read_array(input)?;
     let (shape, rank) = (array.raw_dim(), array.ndim());
     let wrong_rank = || NetworkError::Rank { path: input.to_owned(), rank };
     let array = if rank == 4 { array.insert_axis(Axis(2)) } else { array };
@@ -90,6 +104,19 @@ pub fn run_network(
     let mut bytes = Cursor::new(Vec::new());
     probabilities.write_npy(&mut bytes).map_err(|error| failed(EngineError::Failed(error.to_string())))?;
     Ok(write_file(output, bytes.get_ref())?)
+}
+
+/// The array in a `.npy` file; memory for it is only taken when the file is as long as its header says.
+fn read_array(path: &Path) -> Result<ArrayD<f32>, NetworkError> {
+    let failed = |source| NetworkError::Array { path: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
+    let mut values = bytes.as_slice();
+    let shape = Header::from_reader(&mut values).map_err(|error| failed(error.into()))?.shape;
+    let claimed = shape.iter().try_fold(size_of::<f32>(), |product, &side| product.checked_mul(side));
+    if claimed.is_none_or(|claimed| claimed > values.len()) {
+        return Err(NetworkError::Truncated { path: path.to_owned(), shape, held: values.len() });
+    }
+    ArrayD::read_npy(bytes.as_slice()).map_err(failed)
 }
 
 /// Runs the network of a stage, the first of an ensemble, `runs` times on values in 0..1, N × 1 × the stage's patch, and

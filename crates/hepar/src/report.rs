@@ -12,7 +12,7 @@ use hepar_volume::{Volume, stored_like};
 use crate::cases::case_name;
 use crate::error::{Error, sentence};
 use crate::manifest::{InputFile, MANIFEST_FILE, Manifest};
-use crate::output::{Contents, LABELS_FILE, Product, RESULT_FILE, ResultCase, ResultFolder};
+use crate::output::{Contents, LABELS_FILE, NEXT_MANIFEST_FILE, Product, RESULT_FILE, ResultCase, ResultFolder};
 use crate::watch::Listener;
 
 /// A result whose tables, pictures and report are to be made again.
@@ -46,6 +46,12 @@ pub enum ReportError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Another result was to take the place of this one, and only some of its files did.
+    #[error("know which labels are in {}: replacing it was interrupted. Make the result again, with --force", folder.display())]
+    Interrupted {
+        /// The folder of the result.
+        folder: PathBuf,
+    },
     /// The scan has gone away.
     #[error("find the scan of {}: {} is not there. --ct names it", folder.display(), scan.display())]
     NoScan {
@@ -75,10 +81,7 @@ impl Remake {
     /// When the folder holds no result of hepar, someone has changed a file of it other than the labels, or the scan is
     /// not there.
     pub fn plan(folder: &Path, ct: Option<&Path>, choose: impl FnOnce(Contents) -> Contents) -> Result<Self, Error> {
-        let manifest = Manifest::read(folder).map_err(|error| ReportError::NoResult {
-            manifest: folder.join(MANIFEST_FILE),
-            reason: sentence(&error),
-        })?;
+        let manifest = manifest_of(folder)?;
         let scan = ct.map_or_else(|| PathBuf::from(manifest.input_path()), Path::to_owned);
         if !scan.exists() {
             return Err(ReportError::NoScan { folder: folder.to_owned(), scan }.into());
@@ -95,6 +98,7 @@ impl Remake {
         let started = Instant::now();
         let labels = self.folder.path().join(LABELS_FILE);
         let mut manifest = self.manifest;
+        manifest.begin_again();
         let (scan, volume) = read(&self.scan, manifest.series(), &labels, listener)?;
         if InputFile::of_scan(&self.scan, series_of(&scan))?.sha256 != manifest.input_sha256() {
             tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
@@ -164,6 +168,22 @@ fn write(folder: &ResultFolder, case: Case, listener: &dyn Listener) -> Result<F
         ResultCase { name: &name, scan, labels, findings: &findings, probabilities, products, manifest, started };
     folder.write_result(case, listener)?;
     Ok(findings)
+}
+
+/// The manifest of the result in a folder; where another result was taking its place, that of the one whose labels are
+/// there.
+fn manifest_of(folder: &Path) -> Result<Manifest, Error> {
+    let next = folder.join(NEXT_MANIFEST_FILE);
+    let manifest = Manifest::read(folder)
+        .map_err(|error| ReportError::NoResult { manifest: folder.join(MANIFEST_FILE), reason: sentence(&error) })?;
+    if !next.exists() {
+        return Ok(manifest);
+    }
+    let labels = InputFile::of_labels(&folder.join(LABELS_FILE))?.sha256;
+    let both = [Some(manifest), Manifest::read_file(&next).ok()];
+    let of_labels = |manifest: &Manifest| manifest.files().get(LABELS_FILE) == Some(&labels);
+    let interrupted = || ReportError::Interrupted { folder: folder.to_owned() };
+    Ok(both.into_iter().flatten().find(of_labels).ok_or_else(interrupted)?)
 }
 
 /// The series that a scan was read from, if it is of DICOM.

@@ -1,31 +1,50 @@
-//! Who watches a job: progress on a terminal, and Ctrl-C.
+//! Who watches a job: progress on a terminal, Ctrl-C and SIGTERM.
 
 use std::fmt::Display;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use hepar_model::stage::StageName;
 use hepar_pipeline::{Unwatched, Watch};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::{Error, ErrorKind};
+use crate::exit;
+
+/// Signals within this time are one wish: `timeout` sends its own twice.
+const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// A wish to stop that any thread may utter; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// An interrupt that Ctrl-C sets, instead of ending the program at once.
+    /// An interrupt that Ctrl-C sets, and on Unix SIGTERM, instead of ending the program at once. A second signal does
+    /// end it at once, with the exit code of an interruption: a read may block for ever.
     ///
     /// # Errors
     /// When the system refuses the handler, or there is one already.
     pub fn on_ctrl_c() -> Result<Self, ctrlc::Error> {
         let interrupt = Self::default();
-        let set = interrupt.clone();
-        ctrlc::set_handler(move || set.set())?;
+        let (heard, first) = (interrupt.clone(), OnceLock::new());
+        let hear = Arc::new(move || heard.hear(&first));
+        ctrlc::set_handler({
+            let hear = Arc::clone(&hear);
+            move || hear()
+        })?;
+        #[cfg(unix)]
+        on_sigterm(move || hear()).map_err(ctrlc::Error::System)?;
         Ok(interrupt)
+    }
+
+    /// A signal has come; `first` is when the first one came.
+    fn hear(&self, first: &OnceLock<Instant>) {
+        self.set();
+        if first.get_or_init(Instant::now).elapsed() > ONE_WISH {
+            std::process::exit(i32::from(exit::INTERRUPTED));
+        }
     }
 
     /// Asks to stop.
@@ -42,6 +61,14 @@ impl Interrupt {
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }
+}
+
+/// Calls `hear` on a thread of its own for every SIGTERM from now on.
+#[cfg(unix)]
+fn on_sigterm(hear: impl Fn() + Send + 'static) -> std::io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])?;
+    let listen = move || signals.forever().for_each(|_| hear());
+    std::thread::Builder::new().name("sigterm".to_owned()).spawn(listen).map(drop)
 }
 
 /// A [`Watch`] that is also told what the user should know.

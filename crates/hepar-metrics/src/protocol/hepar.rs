@@ -22,6 +22,9 @@ pub use lesion::{Lesion, SIZE_CLASSES, SizeClass};
 /// IoU that a matched pair must exceed to count as found.
 pub const THRESHOLDS: [f64; 2] = [0.0, 0.5];
 
+/// Cosine of the angle between two axes of a grid from which on they are not at right angles.
+const SHEAR: f64 = 1e-3;
+
 /// A predicted lesion and the reference lesion that it is matched with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LesionPair {
@@ -59,6 +62,8 @@ pub struct Hepar {
     pub pairs: Vec<LesionPair>,
     /// Detection at [`THRESHOLDS`].
     pub detection: [Detection; 2],
+    /// Whether axes of the grid are not at right angles, so that distances and surface Dice are undefined.
+    pub sheared: bool,
 }
 
 impl Hepar {
@@ -74,9 +79,12 @@ impl Hepar {
         let [prediction, reference] = cut_background(prediction, reference)?;
         let (spacing, voxel_ml) = (geometry.spacing(), geometry.voxel_volume() / 1000.0);
         let mask = |belongs: fn(u8) -> bool| Masks::of(prediction, reference, spacing, belongs, belongs);
-        let liver = ObjectScores::of(&mask(|label| label >= 1)?, voxel_ml);
+        let sheared = is_sheared(geometry);
+        let of = if sheared { ObjectScores::without_surfaces } else { ObjectScores::of };
+        let scores = |masks: &Masks| of(masks, voxel_ml);
+        let liver = scores(&mask(|label| label >= 1)?);
         let masks = mask(|label| label == 2)?;
-        let tumour = ObjectScores::of(&masks, voxel_ml);
+        let tumour = scores(&masks);
         let (predicted, reference) = masks.views();
         let components = [predicted, reference].map(|mask| Lesions::of(mask, Connectivity::Corners26));
         let [(p_numbers, predicted), (r_numbers, reference)] =
@@ -89,7 +97,7 @@ impl Hepar {
             .map(|(p, r)| LesionPair {
                 predicted: rank(&p_numbers, p),
                 reference: rank(&r_numbers, r),
-                scores: ObjectScores::of(&masks_of((p_components, &[p]), (r_components, &[r]), spacing), voxel_ml),
+                scores: scores(&masks_of((p_components, &[p]), (r_components, &[r]), spacing)),
             })
             .collect();
         pairs.sort_by_key(|pair| pair.reference);
@@ -97,7 +105,7 @@ impl Hepar {
             let tp = pairs.iter().filter(|pair| pair.is_found(threshold)).count() as u64;
             Detection { tp, fp: predicted.len() as u64 - tp, fn_: reference.len() as u64 - tp }
         });
-        Ok(Self { liver, tumour, predicted, reference, pairs, detection })
+        Ok(Self { liver, tumour, predicted, reference, pairs, detection, sheared })
     }
 
     /// Tumour burden of the prediction, the voxels of lesions over those of the liver; `None` without liver.
@@ -126,6 +134,13 @@ impl LesionPair {
     pub fn is_found(&self, threshold: f64) -> bool {
         self.iou() > threshold
     }
+}
+
+/// Whether two axes of the grid are not at right angles.
+fn is_sheared(geometry: &Geometry) -> bool {
+    let [k, j, i] = geometry.directions();
+    let cosine = |(a, b): ([f64; 3], [f64; 3])| (0..3).map(|axis| a[axis] * b[axis]).sum::<f64>();
+    [(k, j), (j, i), (i, k)].into_iter().any(|pair| cosine(pair).abs() > SHEAR)
 }
 
 fn burden(lesion: u64, liver: u64) -> Option<f64> {

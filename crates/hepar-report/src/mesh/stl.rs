@@ -2,10 +2,12 @@ use super::surface::{Surface, unit};
 
 /// A surface as binary STL, in RAS+ millimetres, for printing and modelling programs.
 ///
+/// `SPACE=RAS` in the text is for 3D Slicer, which else takes the axes for LPS and turns the surface by 180°.
+///
 /// Source: 3D Systems, "StereoLithography Interface Specification" (1988): 80 bytes of text, the number of triangles,
 /// then for each a normal, three corners and two bytes of nothing, little-endian.
 pub fn stl(surface: &Surface) -> Vec<u8> {
-    const TEXT: &[u8] = b"hepar: RAS+ millimetres";
+    const TEXT: &[u8] = b"hepar SPACE=RAS millimetres";
     let mut bytes = vec![b' '; 80];
     bytes[..TEXT.len()].copy_from_slice(TEXT);
     bytes.extend((surface.triangles.len() as u32).to_le_bytes());
@@ -30,5 +32,11 @@ mod tests {
         assert!(!bytes.starts_with(b"solid"), "that is how text files begin");
         let number = |n: usize| f32::from_le_bytes(bytes[84 + 4 * n..88 + 4 * n].try_into().unwrap());
         assert_eq!([number(0), number(1), number(2), number(6), number(10)], [0.0, 0.0, 1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn slicer_does_not_turn_the_surface_since_the_text_names_its_space() {
+        let bytes = stl(&Surface { points: Vec::new(), triangles: Vec::new() });
+        assert!(bytes[..80].starts_with(b"hepar SPACE=RAS "));
     }
 }

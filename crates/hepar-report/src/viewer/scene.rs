@@ -5,6 +5,7 @@ use std::io::Write;
 use flate2::{Compression, GzBuilder};
 use hepar_pipeline::Findings;
 use hepar_volume::{Geometry, Margin, Reach, Reorientation, Volume, VoxelBox};
+use ndarray::{ArrayView3, Slice};
 use serde::Serialize;
 
 use crate::blocks::Blocks;
@@ -77,13 +78,16 @@ impl Scene {
         let liver = findings.liver_box.as_ref().and_then(|bounds| bounds.intersection(&whole));
         let part = liver.map_or(whole, |liver| liver.padded(Margin([Reach::Millimetres(MARGIN); 3]), scan.geometry()));
         let to_canonical = Reorientation::to_canonical(scan.geometry());
-        let (scan, shown) = (to_canonical.apply(&scan.crop(&part)), to_canonical.apply(&labels.crop(&part)));
-        let blocks = Blocks::at_most(VOXELS, scan.shape(), scan.geometry().spacing());
-        let grid = blocks.geometry(scan.geometry())?;
-        let ct = blocks.fold(scan.data(), |block| {
+        let part = to_canonical.voxel_box(&part, scan.shape());
+        let whole = to_canonical.geometry(scan.geometry());
+        let shown = whole.window(part.start().map(|voxel| voxel as i64), part.shape())?;
+        let blocks = Blocks::at_most(VOXELS, shown.shape(), shown.spacing());
+        let grid = blocks.geometry(&shown)?;
+        let ct = blocks.fold(cropped(to_canonical.view(scan), &part), |block| {
             byte(block.iter().map(|&hu| i32::from(hu)).sum::<i32>() as f32 / block.len() as f32)
         });
-        let coarse_labels = blocks.fold(shown.data(), |block| prevailing(block.iter().copied()));
+        let coarse_labels =
+            blocks.fold(cropped(to_canonical.view(labels), &part), |block| prevailing(block.iter().copied()));
         let ([nk, nj, ni], [sk, sj, si]) = (grid.shape(), grid.spacing());
         Ok(Self {
             shape: [ni, nj, nk],
@@ -102,6 +106,13 @@ impl Scene {
     pub(crate) fn spacing(&self) -> [f64; 3] {
         self.spacing
     }
+}
+
+/// The voxels of a box: a view, since a copy of a whole scan would need as much memory again.
+fn cropped<'a, T>(mut volume: ArrayView3<'a, T>, part: &VoxelBox) -> ArrayView3<'a, T> {
+    let (start, end) = (part.start(), part.end());
+    volume.slice_each_axis_inplace(|axis| Slice::from(start[axis.axis.index()]..end[axis.axis.index()]));
+    volume
 }
 
 /// The largest lesion, or the middle of what is shown.

@@ -77,6 +77,7 @@ struct Tissue {
     hu: Array3<f32>,
     /// The same without most of its noise.
     smooth: Array3<f32>,
+    labels: Array3<u8>,
     /// Mean of the liver.
     liver: f32,
 }
@@ -105,7 +106,7 @@ pub(crate) fn paint_lesions(
         return;
     }
     let liver = (sum / count as f64) as f32;
-    let tissue = Tissue { hu: sample.hu.clone(), smooth: blurred(sample.hu.clone()), liver };
+    let tissue = Tissue::of(sample, liver);
     for radii in sizes(rng) {
         if let Some(centre) = liver_voxel(rng, sample) {
             let kind = Kind { is_bulging: rng.random_bool(*bulging), is_fluid: rng.random_bool(*fluid) };
@@ -139,6 +140,14 @@ fn liver_voxel(rng: &mut impl Rng, sample: &Extract) -> Option<[usize; 3]> {
 /// A number between two, evenly.
 fn between(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
     low + (high - low) * rng.random::<f64>()
+}
+
+impl Tissue {
+    /// What a sample shows, whose liver has `liver` Hounsfield units on average.
+    fn of(sample: &Extract, liver: f32) -> Self {
+        let (hu, smooth) = (sample.hu.clone(), blurred(sample.hu.clone()));
+        Self { hu, smooth, labels: sample.labels.clone(), liver }
+    }
 }
 
 impl Lesion {
@@ -199,7 +208,7 @@ impl Lesion {
     /// Hounsfield units of a voxel inside, `depth` millimetres below the surface; none of the structure of what lay
     /// outside of the liver stays.
     fn hu(&self, voxel: [usize; 3], depth: f64, is_liver: bool, tissue: &Tissue) -> f32 {
-        let Tissue { hu, smooth, liver } = tissue;
+        let Tissue { hu, smooth, liver, .. } = tissue;
         let structure = if is_liver { (smooth[voxel] - liver) * self.kept } else { 0.0 };
         let noise = hu[voxel] - smooth[voxel];
         let spots: f64 = self.spots.iter().map(|wave| wave.at(voxel.map(|at| at as f64))).sum();
@@ -218,7 +227,8 @@ impl Lesion {
             for j in range(1) {
                 for i in range(2) {
                     let voxel = [k, j, i];
-                    let label = sample.labels[voxel];
+                    // Not the sample's: what an earlier lesion took outside of the liver has not become liver.
+                    let label = tissue.labels[voxel];
                     if !sample.inside[voxel] || !self.takes(label, tissue.smooth[voxel]) {
                         continue;
                     }
@@ -304,6 +314,27 @@ mod tests {
         assert!(counts.iter().all(|(_, others)| *others == 0), "nothing becomes liver");
         let bulging = counts.iter().filter(|(lesions, _)| *lesions > 0).count();
         assert!((3..20).contains(&bulging), "{bulging}");
+    }
+
+    #[test]
+    fn what_a_bulging_lesion_took_is_no_liver_to_the_next_one() {
+        let mut sample = sample();
+        sample.hu.zip_mut_with(&sample.labels, |hu, label| *hu = if *label == 0 { -100.0 } else { *hu });
+        let (before, tissue) = (sample.labels.clone(), Tissue::of(&sample, 110.0));
+        let mut paint = |is_bulging, seed| {
+            let kind = Kind { is_bulging, is_fluid: false };
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let lesion = Lesion::draw(&mut rng, kind, [16, 32, 38], [2.5, 1.0, 1.0], [14.0; 2]);
+            lesion.paint(&mut sample, [2.5, 1.0, 1.0], &tissue);
+            (sample.hu.clone(), sample.labels.clone())
+        };
+        let ((first, labels), (second, _), (third, _)) = (paint(true, 1), paint(false, 2), paint(true, 3));
+        let outside = || labels.indexed_iter().filter(|(voxel, label)| **label == 2 && before[*voxel] == 0);
+        assert!(outside().count() > 100);
+        assert!(outside().all(|(voxel, _)| second[voxel] == first[voxel]), "the second does not bulge");
+        // Well inside of the third one, away from the blurred edge of the liver, nothing is left of fat.
+        let inside = |(_, j, i): (usize, usize, usize)| (43..45).contains(&i) && (28..36).contains(&j);
+        assert!(outside().all(|(voxel, _)| voxel.0.abs_diff(16) > 1 || !inside(voxel) || third[voxel] > -30.0));
     }
 
     #[test]

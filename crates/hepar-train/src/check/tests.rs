@@ -52,7 +52,7 @@ fn a_case_in_which_nothing_is_wrong_has_no_findings() {
     let report = reports(&[("a", &scan(), &labels())]).remove(0);
     assert_eq!(report.findings, []);
     assert!(report.is_readable() && !report.is_suspicious() && !report.is_kept_for_tests());
-    assert_eq!((report.case.name.as_str(), report.fold), ("data/a", fold_of(&PatientId::of("a"), 5)));
+    assert_eq!((report.case.name.as_str(), report.fold), ("data/a", fold_of(&PatientId::of("data/a"), 5)));
     let facts = report.scan.unwrap();
     assert_eq!((facts.shape, facts.spacing, facts.orientation.as_str()), ([30; 3], [5.0; 3], "RAS"));
     assert_eq!(facts.range[0], -1000);

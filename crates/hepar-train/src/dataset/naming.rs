@@ -32,7 +32,15 @@ pub(super) fn recognise(file: &Path) -> Option<Found> {
         });
     }
     let stem = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".nii")?;
-    if let Some(number) = stem.strip_prefix("volume-") {
+    // A packed copy of `volume-3` is `volume-3_ct` with `volume-3_label`, so the endings come first.
+    if let Some(case) = stem.strip_suffix("_ct").filter(|case| !case.starts_with('.')) {
+        let labels = folder.join(name.replacen("_ct.nii", "_label.nii", 1));
+        return Some(Found::Scan { name: format!("{folder_name}/{case}"), labels });
+    }
+    if stem.ends_with("_label") {
+        return None;
+    }
+    if let Some(number) = stem.strip_prefix("volume-").filter(|number| is_number(number)) {
         let plain = folder.join(format!("segmentation-{number}.nii"));
         let compressed = folder.join(format!("segmentation-{number}.nii.gz"));
         let labels = if plain.exists() { plain } else { compressed };
@@ -41,7 +49,10 @@ pub(super) fn recognise(file: &Path) -> Option<Found> {
     if folder_name == "imagesTr" && stem.starts_with("liver_") {
         return Some(Found::Scan { name: stem.to_owned(), labels: folder.parent()?.join("labelsTr").join(name) });
     }
-    let case = stem.strip_suffix("_ct").filter(|case| !case.starts_with('.'))?;
-    let labels = folder.join(name.replacen("_ct.nii", "_label.nii", 1));
-    Some(Found::Scan { name: format!("{folder_name}/{case}"), labels })
+    None
+}
+
+/// Whether a text is digits and nothing else.
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

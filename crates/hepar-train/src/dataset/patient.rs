@@ -9,9 +9,11 @@ pub struct PatientId(String);
 
 /// Volumes of LiTS, first to last, that show one patient or may do so.
 ///
-/// 6 to 10 and 14, 15 are scans of the same liver. 120 to 129 cannot be told apart where only single slices are at
-/// hand, so they stay together.
-const SAME_PATIENT: [(u32, u32); 3] = [(6, 10), (14, 15), (120, 129)];
+/// 6 to 10 and 14, 15 are scans of the same liver.
+const SAME_PATIENT: [(u32, u32); 3] = [(6, 10), (14, 15), NOT_TOLD_APART];
+
+/// Volumes of LiTS, first to last, that cannot be told apart where only single slices are at hand, so they stay together.
+const NOT_TOLD_APART: (u32, u32) = (120, 129);
 
 /// Volume of LiTS that shows the patient who is kept for tests.
 const TEST_VOLUME: u32 = 46;
@@ -20,19 +22,31 @@ const TEST_VOLUME: u32 = 46;
 const LITS_VOLUMES: u32 = 131;
 
 impl PatientId {
-    /// The patient that a case's name (without folder and ending) speaks of.
+    /// The patient that a case's name speaks of.
     ///
-    /// `volume-11`, `segmentation-11`, `liver_11`, `lits011` and `lits-11` are patient 11 of LiTS; `ircad07`,
-    /// `3Dircadb1.7` and `3D-IRCADb-01-07` are patient 7 of 3D-IRCADb. Any other name is a patient of its own.
+    /// Behind their folder, `volume-11`, `segmentation-11`, `liver_11`, `lits011` and `lits-11` are patient 11 of LiTS;
+    /// `ircad07`, `3Dircadb1.7` and `3D-IRCADb-01-07` are patient 7 of 3D-IRCADb. Any other name, with its folder, is a
+    /// patient of its own: `P001/portal` is not `P002/portal`.
     pub fn of(name: &str) -> Self {
-        let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
-        let number = || name.rsplit(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<u32>().ok());
-        let is_lits = ["volume", "segmentation", "liver", "lits", "msd"].iter().any(|prefix| name.starts_with(prefix));
-        match number() {
-            Some(n @ 1..=20) if name.contains("ircad") => Self::lits(n + 27),
-            Some(n) if is_lits && n < LITS_VOLUMES => Self::lits(n),
-            _ => Self(name),
+        volume_of(name).map_or_else(|| Self(name.to_lowercase()), Self::lits)
+    }
+
+    /// The patient as whom a case is drawn, of the name `name` and the patient `self`.
+    ///
+    /// Volumes that only may show one patient are held out together, but are drawn each by itself: they are likely to be
+    /// as many patients.
+    pub(crate) fn drawn_as(&self, name: &str) -> Self {
+        let (first, last) = NOT_TOLD_APART;
+        match volume_of(name) {
+            Some(volume) if (first..=last).contains(&volume) => Self(format!("lits{volume:03}")),
+            _ => self.clone(),
         }
+    }
+
+    /// Whether `entry`, the name of a case with or without its folder, speaks of the patient.
+    pub(crate) fn is_named(&self, entry: &str) -> bool {
+        let is_bare = !entry.contains('/') && self.0.rsplit('/').next() == Some(entry.to_lowercase().as_str());
+        is_bare || *self == Self::of(entry)
     }
 
     /// The patient of a volume of LiTS.
@@ -56,6 +70,17 @@ impl PatientId {
     /// A name that is the same for all cases of the patient.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The volume of LiTS that a case's name speaks of.
+fn volume_of(name: &str) -> Option<u32> {
+    let name = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+    let number: u32 = name.rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
+    let is_lits = ["volume", "segmentation", "liver", "lits", "msd"].iter().any(|prefix| name.starts_with(prefix));
+    match number {
+        1..=20 if name.contains("ircad") => Some(number + 27),
+        _ => (is_lits && number < LITS_VOLUMES).then_some(number),
     }
 }
 
@@ -94,5 +119,24 @@ mod tests {
             ["volume-1", "volume-11", "ircad01", "ircad11", "volume-5", "volume-13", "volume-16", "case1", "case2"];
         let ids: std::collections::BTreeSet<_> = names.iter().map(|name| PatientId::of(name)).collect();
         assert_eq!(ids.len(), names.len());
+    }
+
+    #[test]
+    fn files_of_one_name_in_two_folders_are_two_patients() {
+        assert_ne!(PatientId::of("P001/portal"), PatientId::of("P002/portal"));
+        let patient = PatientId::of("P001/portal");
+        assert!(patient.is_named("P001/portal") && patient.is_named("portal"));
+        assert!(!patient.is_named("P002/portal") && !patient.is_named("P001") && !patient.is_named("tal"));
+        assert!(PatientId::of("lits/lits008").is_named("volume-6"));
+    }
+
+    #[test]
+    fn volumes_that_may_show_one_patient_are_drawn_each_by_itself() {
+        let drawn = |name: &str| PatientId::of(name).drawn_as(name);
+        assert_eq!(PatientId::of("volume-121"), PatientId::of("lits/lits129"));
+        assert_ne!(drawn("volume-121"), drawn("lits/lits129"));
+        assert_eq!(drawn("volume-121"), drawn("liver_121"));
+        assert_eq!(drawn("volume-7"), drawn("volume-8"));
+        assert_eq!(drawn("data/anna"), PatientId::of("data/anna"));
     }
 }

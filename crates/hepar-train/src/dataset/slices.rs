@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ndarray::{Array3, Axis};
-use ndarray_npy::NpzReader;
+use ndarray::{Array3, Axis, Ix3};
 
 use super::{Case, PatientId, Source};
 use crate::error::DataError;
+use crate::npy::Npz;
 
 /// How stored bytes become Hounsfield units: `slope · stored + intercept`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,9 +104,8 @@ fn volume_name(field: &str) -> Option<String> {
 /// All slices of a file: bytes and masks (1 is liver), both `[n, j, i]`.
 pub(crate) fn read_slices(file: &Path) -> Result<(Array3<u8>, Array3<u8>), DataError> {
     let failed = |what: &dyn std::fmt::Display| DataError::Npz { path: file.to_owned(), problem: what.to_string() };
-    let opened = std::fs::File::open(file).map_err(|e| failed(&e))?;
-    let mut npz = NpzReader::new(opened).map_err(|e| failed(&e))?;
-    let mut array = |name: &str| npz.by_name::<ndarray::OwnedRepr<u8>, ndarray::Ix3>(name).map_err(|e| failed(&e));
+    let mut npz = Npz::open(file).map_err(|e| failed(&e))?;
+    let mut array = |name: &str| npz.array::<u8, Ix3>(name).map_err(|e| failed(&e));
     let (image, mask) = (array("image")?, array("mask")?);
     if image.dim() != mask.dim() || image.len_of(Axis(0)) == 0 {
         return Err(failed(&format!("image has shape {:?}, mask {:?}", image.shape(), mask.shape())));
@@ -116,7 +115,23 @@ pub(crate) fn read_slices(file: &Path) -> Result<(Array3<u8>, Array3<u8>), DataE
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+
+    #[test]
+    fn slices_that_claim_to_be_more_than_the_file_holds_are_an_error_not_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.npz");
+        let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+        for name in ["image.npy", "mask.npy"] {
+            zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            zip.write_all(&crate::npy::header("|u1", "(1000000, 1000, 1000)")).unwrap();
+        }
+        zip.finish().unwrap();
+        let error = read_slices(&path).unwrap_err().to_string();
+        assert!(error.contains("s.npz: the header claims an array of [1000000, 1000, 1000]"), "{error}");
+    }
 
     /// The calibrations of the file `name` beside a table.
     fn calibrated(name: &str, table: &str) -> Result<BTreeMap<usize, SliceCalibration>, DataError> {

@@ -1,6 +1,5 @@
 //! Prepared cases on disk, so that a training that begins again does not make them again.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -9,12 +8,13 @@ use hepar_formats::write_atomically;
 use hepar_model::bundle::sha256;
 use hepar_model::stage::StageName;
 use hepar_volume::VoxelBox;
-use ndarray::{Array1, Array3, Ix1, Ix3, OwnedRepr};
-use ndarray_npy::{NpzReader, NpzWriter, ReadNpzError, WriteNpzError};
+use ndarray::{Array1, Array3, Ix1, Ix3};
+use ndarray_npy::{NpzWriter, WriteNpzError};
 
 use super::{LiverFacts, Prepared, Voxels};
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source};
+use crate::npy::{NpyError, Npz};
 
 /// Version of what is prepared, phantoms among it, and how it is stored; it grows when either changes.
 const VERSION: u32 = 3;
@@ -103,7 +103,7 @@ fn write(path: &Path, prepared: &Prepared) -> io::Result<()> {
 
 /// The prepared case in a file; `None` when there is none that can be read whole.
 fn read(path: &Path, name: &str, patient: &PatientId, config: &TrainConfig) -> Option<Prepared> {
-    let mut npz = NpzReader::new(File::open(path).ok()?).ok()?;
+    let mut npz = Npz::open(path).ok()?;
     let (hu, labels, spacing) = arrays(&mut npz).ok()?;
     let spacing = spacing.to_vec().try_into().ok()?;
     if hu.dim() != labels.dim() {
@@ -112,7 +112,7 @@ fn read(path: &Path, name: &str, patient: &PatientId, config: &TrainConfig) -> O
     let liver = match config.stage {
         StageName::Localizer => None,
         StageName::Liver | StageName::Tumour => {
-            let corners = npz.by_name::<OwnedRepr<u64>, Ix1>("region").ok()?.mapv(|index| index as usize).to_vec();
+            let corners = npz.array::<u64, Ix1>("region").ok()?.mapv(|index| index as usize).to_vec();
             let [k0, j0, i0, k1, j1, i1] = corners.try_into().ok()?;
             let region = VoxelBox::new([k0, j0, i0], [k1, j1, i1])?;
             let shape = [hu.dim().0, hu.dim().1, hu.dim().2];
@@ -129,12 +129,8 @@ fn read(path: &Path, name: &str, patient: &PatientId, config: &TrainConfig) -> O
 /// Hounsfield units, labels and spacing.
 type Arrays = (Array3<i16>, Array3<u8>, Array1<f64>);
 
-fn arrays(npz: &mut NpzReader<File>) -> Result<Arrays, ReadNpzError> {
-    Ok((
-        npz.by_name::<OwnedRepr<i16>, Ix3>("hu")?,
-        npz.by_name::<OwnedRepr<u8>, Ix3>("labels")?,
-        npz.by_name::<OwnedRepr<f64>, Ix1>("spacing")?,
-    ))
+fn arrays(npz: &mut Npz) -> Result<Arrays, NpyError> {
+    Ok((npz.array::<i16, Ix3>("hu")?, npz.array::<u8, Ix3>("labels")?, npz.array::<f64, Ix1>("spacing")?))
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
 use super::*;
 use crate::config::{Augmentation, Loss, Schedule};
+use crate::error::StartError;
 use hepar_formats::{GridHeader, write_labels, write_scan};
 use hepar_model::stage::Grid;
 use hepar_phantom::PhantomSpec;
 
-/// A folder with small phantoms as a data set of `count` patients.
+/// A folder with small phantoms as a data set of `count` patients, whose names, and so their folds, are always the same.
 fn data(count: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
     for seed in 0..count {
         let spec = PhantomSpec { seed, shape: [40, 80, 80], spacing: [6.0, 4.8, 4.8], ..PhantomSpec::default() };
         let phantom = spec.build().unwrap();
-        let path = |what: &str| folder.path().join(format!("case{seed}_{what}.nii.gz"));
+        let path = |what: &str| folder.path().join(format!("data/case{seed}_{what}.nii.gz"));
         let grid = GridHeader::from_geometry(phantom.ct.geometry());
         write_scan(&path("ct"), &phantom.ct, &grid).unwrap();
         write_labels(&path("label"), &phantom.labels, &grid).unwrap();
@@ -337,7 +339,31 @@ fn a_run_starts_from_the_weights_that_it_is_given() {
     };
     assert_eq!(weights(&first).get("conv9.conv.weight"), weights(&second).get("conv9.conv.weight"));
     let missing = TrainConfig { start: Some(runs.path().join("none")), ..config };
-    assert!(run(&missing, data.path(), &runs.path().join("third")).is_err());
+    assert!(matches!(run(&missing, data.path(), &runs.path().join("third")), Err(TrainError::Start { .. })));
+}
+
+#[test]
+fn a_start_file_that_is_no_network_is_an_input_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = folder.path().join("start.safetensors");
+    std::fs::write(&start, "photographs").unwrap();
+    let config = TrainConfig { start: Some(start.clone()), ..tiny(StageName::Liver) };
+    let error = starting_weights(&config).unwrap_err();
+    assert!(matches!(&error, TrainError::Start { path, source: StartError::Weights(_) } if *path == start), "{error}");
+    std::fs::remove_file(&start).unwrap();
+    let error = starting_weights(&config).unwrap_err();
+    assert!(matches!(error, TrainError::Start { source: StartError::Read(_), .. }), "{error}");
+}
+
+#[test]
+fn a_run_that_has_gone_further_than_it_should_now_finishes_where_it_is() {
+    let (data, runs) = (data(4), tempfile::tempdir().unwrap());
+    let config = TrainConfig { folds: 2, fold: Some(0), accumulate: 2, ..tiny(StageName::Localizer) };
+    let stopped = run_until(&config, data.path(), runs.path(), |moment| moment == Moment::After(5)).unwrap();
+    assert_eq!((stopped.step, stopped.finished), (5, false));
+    let summary = run(&TrainConfig { steps: 3, ..config }, data.path(), runs.path()).unwrap();
+    assert_eq!((summary.step, summary.finished), (5, true));
+    assert!(summary.best_dice.is_some(), "it is validated there");
 }
 
 #[test]

@@ -86,8 +86,8 @@ fn pack(data: &[PathBuf], output: &Path, spacing: Option<&[f64]>) -> Result<u8, 
     let doing = || format!("pack into {}", output.display());
     let failed = |source: PackError| ErrorKind::Pack { doing: doing(), source };
     let cases = discover(data).map_err(|error| failed(error.into()))?;
-    let count = packing.write(&cases, output).map_err(failed)?;
-    print(format_args!("{}: {count} scans\n", output.display()))?;
+    let packed = packing.write(&cases, output).map_err(failed)?;
+    print(format_args!("{}: {packed}\n", output.display()))?;
     Ok(exit::DONE)
 }
 

@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -30,8 +31,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
-        let seeds = self.seed..self.seed.saturating_add(self.seeds);
-        let demos = seeds.map(|seed| Demo::plan(seed, &self.output)).collect::<Result<Vec<_>, _>>()?;
+        let demos = self.all_seeds()?.map(|seed| Demo::plan(seed, &self.output)).collect::<Result<Vec<_>, _>>()?;
         let terminal = Terminal::new(interrupt()?, self.quiet);
         let mut segmenter = Segmenter::new(&open_model(self.model.as_deref())?)?;
         let mut scores = Vec::with_capacity(demos.len());
@@ -45,6 +45,12 @@ impl Arguments {
             _ => print(several(&demos, &scores))?,
         }
         Ok(exit::DONE)
+    }
+
+    fn all_seeds(&self) -> Result<RangeInclusive<u64>, Failure> {
+        let (first, more) = (self.seed, self.seeds - 1);
+        let beyond = || Failure::usage(format!("take {more} seeds after {first}: the greatest seed is {}", u64::MAX));
+        Ok(first..=first.checked_add(more).ok_or_else(beyond)?)
     }
 }
 

@@ -93,7 +93,7 @@ struct Common {
     /// Folder for results and tables
     #[arg(short, long, value_name = "DIR", default_value = "experiment-hepar")]
     output: PathBuf,
-    /// Replace the tables of an earlier experiment
+    /// Replace the tables and scores of an earlier experiment
     #[arg(long)]
     force: bool,
     /// Show no progress

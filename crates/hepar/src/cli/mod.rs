@@ -132,7 +132,7 @@ pub fn explain(message: &clap::Error) -> u8 {
     if message.use_stderr() { exit::USAGE } else { exit::DONE }
 }
 
-/// An interrupt that Ctrl-C sets from now on.
+/// An interrupt that Ctrl-C or SIGTERM sets from now on; a second one ends the program.
 fn interrupt() -> Result<Interrupt, Failure> {
     Interrupt::on_ctrl_c().map_err(Failure::internal)
 }

@@ -154,12 +154,26 @@ fn notes(scores: &Hepar) -> Vec<String> {
     let of_liver = sides("liver", liver.predicted, liver.reference);
     // Many livers have no tumour, and finding none there is no oddity.
     let of_tumour = if tumour.is_empty() { None } else { sides("tumour", tumour.predicted, tumour.reference) };
-    of_liver.into_iter().chain(of_tumour).collect()
+    let shear = "the axes of the grid are not at right angles: distances and surface Dice are undefined";
+    let of_grid = scores.sheared.then(|| shear.to_owned());
+    of_liver.into_iter().chain(of_tumour).chain(of_grid).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn undefined_distances_on_a_sheared_grid_are_not_left_unexplained() {
+        let of = |slide: f64| {
+            let affine = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, slide, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+            let labels = ndarray::Array3::ones((2, 2, 2));
+            let geometry = Geometry::new(affine, [2, 2, 2]).unwrap();
+            notes(&Hepar::of(labels.view(), labels.view(), &geometry).unwrap())
+        };
+        assert!(of(0.3)[0].contains("not at right angles"));
+        assert!(of(0.0).is_empty());
+    }
 
     #[test]
     fn a_grid_that_covers_two_holds_the_voxels_of_both() {

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 
 use hepar_metrics::statistics::Bootstrap;
 use hepar_model::bundle::Bundle;
-use hepar_train::{PatientId, Source, TrainError, discover, fold_of};
+use hepar_train::{PatientId, Source, TrainError, discover, fold_of, has_unit_grid};
+use serde_json::Value;
 
 use crate::cohort::PlannedCase;
 use crate::error::{Error, ErrorKind, sentence};
 use crate::evaluate::{self, Evaluation, Pair, Pairing, Protocol, as_json, evaluate_pairs};
 use crate::manifest::{Manifest, ModelIdentity};
-use crate::output::{Destination, LABELS_FILE, OutputError, OutputErrorKind, ResultFolder, write_file};
+use crate::output::{Destination, LABELS_FILE, OutputError, ResultFolder, check_replaceable, write_file};
 use crate::segment::{Options, Segmenter};
 use crate::watch::Listener;
 
@@ -29,6 +30,9 @@ pub const TABLES_FILE: &str = "tables.md";
 
 /// How the first line of the tables begins: by it they are known to be hepar's.
 const TABLES_TITLE: &str = "# hepar experiment ";
+
+/// Name of the folder of the cases' results in the experiment's folder.
+const CASES_FOLDER: &str = "cases";
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub struct ExperimentCase {
     pub patient: PatientId,
     /// Its fold, below the number of folds; 0 without folds.
     pub fold: usize,
+    /// Whether nobody filled in the scan's header: its voxels are not of the 1 mm that it states.
+    pub has_unit_grid: bool,
 }
 
 /// An experiment whose results can be written.
@@ -109,9 +115,9 @@ impl Experiment {
     /// Finds the labelled scans in `data`, as training does, and checks that results can be written to `output`.
     ///
     /// Cases named in `exclude`, as `lits/lits011`, are left out: those whose labels know no tumours, for instance. There
-    /// must be one model, or one for each fold. `force` lets the tables of an earlier experiment be replaced;
-    /// results that this program made of the same scans by the same model are kept in any case, so that an experiment can
-    /// be gone on with.
+    /// must be one model, or one for each fold. `force` lets tables and scores of an earlier experiment be replaced;
+    /// scores beside results but without tables need no force, and results that this program made of the same scans by
+    /// the same model are kept in any case, so that an experiment can be gone on with.
     ///
     /// # Errors
     /// When there are no labelled scans, two of them have the same folder, none has a name that is to be left out, models and
@@ -130,7 +136,7 @@ impl Experiment {
                 format!("{models} models for {folds} folds; give one model, or one for each fold in their order");
             return Err(ErrorKind::Experiment(problem).into());
         }
-        check_tables(&output.join(TABLES_FILE), force)?;
+        check_files(output, force)?;
         let failed =
             |source| ErrorKind::Train { doing: "read the data set".to_owned(), source: TrainError::Data(source) };
         let mut cases = Vec::new();
@@ -146,10 +152,12 @@ impl Experiment {
                 let problem = format!("two cases would have the folder {name}; rename one of them");
                 return Err(ErrorKind::Experiment(problem).into());
             }
-            let destination = Destination::Folder(ResultFolder::plan(&output.join("cases").join(&name), true)?);
+            let destination = Destination::Folder(ResultFolder::plan(&output.join(CASES_FOLDER).join(&name), true)?);
+            // What cannot be read fails when it is segmented.
+            let has_unit_grid = has_unit_grid(&image).unwrap_or(false);
             let planned = PlannedCase { name, input: image, destination };
             let fold = fold_of(&case.patient, folds);
-            cases.push(ExperimentCase { planned, labels, patient: case.patient, fold });
+            cases.push(ExperimentCase { planned, labels, patient: case.patient, fold, has_unit_grid });
         }
         if cases.is_empty() {
             return Err(ErrorKind::Experiment("the data hold no scan with labels".to_owned()).into());
@@ -165,6 +173,9 @@ impl Experiment {
     /// # Errors
     /// When a model cannot be run, the tables cannot be written, or the listener calls the work off.
     pub fn run(&self, models: &[Bundle], listener: &dyn Listener, report: &mut Report<'_>) -> Result<Outcome, Error> {
+        if let Some(doubt) = self.doubt() {
+            listener.warn(&doubt);
+        }
         let failed = self.segment(models, listener, report)?;
         let pairs = |name: &ExperimentCase| Pair {
             case: name.planned.name.clone(),
@@ -185,11 +196,20 @@ impl Experiment {
         let outcome = Outcome { evaluations, models: models.collect(), failed };
         let bootstrap = Bootstrap::default();
         for evaluation in &outcome.evaluations {
-            let file = self.output.join(format!("scores-{}.json", evaluation.protocol));
+            let file = self.output.join(scores_file(evaluation.protocol));
             write_file(&file, format!("{:#}\n", as_json(evaluation, &bootstrap, None)).as_bytes())?;
         }
         write_file(&self.output.join(TABLES_FILE), tables(self, &outcome, &bootstrap).as_bytes())?;
         Ok(outcome)
+    }
+
+    /// Names the scans whose header nobody filled in, in a sentence; `None` when there are none.
+    pub fn doubt(&self) -> Option<String> {
+        let of_unit = self.cases.iter().filter(|case| case.has_unit_grid).map(|case| case.planned.name.as_str());
+        let names: Vec<&str> = of_unit.collect();
+        let why = "their headers state no size of voxels (1 mm, at the origin), so that what was found in them, \
+                   distances and volumes are doubtful";
+        (!names.is_empty()).then(|| format!("{}: {why}", names.join(", ")))
     }
 
     /// Where the tables are written.
@@ -240,22 +260,33 @@ fn is_done(case: &ExperimentCase, model: &ModelIdentity) -> bool {
     folder.join(LABELS_FILE).is_file() && Manifest::read(folder).is_ok_and(is_of)
 }
 
-/// Checks that the tables may be written.
-fn check_tables(path: &Path, force: bool) -> Result<(), OutputError> {
-    if !path.exists() {
-        return Ok(());
+/// Name of the scores by a protocol in the experiment's folder.
+fn scores_file(protocol: Protocol) -> String {
+    format!("scores-{protocol}.json")
+}
+
+/// Checks that tables and scores may be written to the experiment's folder.
+fn check_files(output: &Path, force: bool) -> Result<(), OutputError> {
+    check_replaceable(&output.join(TABLES_FILE), force, |bytes| bytes.starts_with(TABLES_TITLE.as_bytes()))?;
+    // Scores are written before the tables: beside results they may be left by an experiment that goes on.
+    let goes_on = output.join(CASES_FOLDER).is_dir();
+    for protocol in [Protocol::Hepar, Protocol::Lits2017] {
+        check_replaceable(&output.join(scores_file(protocol)), force || goes_on, |bytes| is_scores(bytes, protocol))?;
     }
-    let text = std::fs::read(path).map_err(|error| OutputError::new(path, error))?;
-    match (text.starts_with(TABLES_TITLE.as_bytes()), force) {
-        (false, _) => Err(OutputError::new(path, OutputErrorKind::Foreign)),
-        (true, false) => Err(OutputError::new(path, OutputErrorKind::Exists)),
-        (true, true) => Ok(()),
-    }
+    Ok(())
+}
+
+/// Whether a file holds hepar's scores by a protocol.
+fn is_scores(bytes: &[u8], protocol: Protocol) -> bool {
+    let is_own = |value: Value| value["program"] == "hepar" && value["protocol"] == protocol.to_string();
+    serde_json::from_slice(bytes).is_ok_and(is_own)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hepar_formats::{GridHeader, write_scan};
+    use hepar_volume::{Geometry, Volume};
 
     fn data(files: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -299,5 +330,50 @@ mod tests {
         std::fs::write(out.join(TABLES_FILE), format!("{TABLES_TITLE}lits\n")).unwrap();
         assert!(sentence(&plan(false).unwrap_err()).contains("--force"));
         assert!(plan(true).is_ok());
+    }
+
+    #[test]
+    fn scores_of_others_are_never_overwritten_and_own_ones_by_force_or_going_on() {
+        let data = data(&["volume-3.nii", "segmentation-3.nii"]);
+        let out = data.path().join("out");
+        let plan = |force| Experiment::plan(Question::Generalisation, &[data.path().to_owned()], &[], 1, &out, force);
+        std::fs::create_dir(&out).unwrap();
+        for protocol in [Protocol::Hepar, Protocol::Lits2017] {
+            let file = out.join(scores_file(protocol));
+            std::fs::write(&file, r#"{ "program": "mine" }"#).unwrap();
+            assert!(sentence(&plan(true).unwrap_err()).contains("not written by hepar"));
+            std::fs::write(&file, format!(r#"{{ "program": "hepar", "protocol": "{protocol}" }}"#)).unwrap();
+            assert!(sentence(&plan(false).unwrap_err()).contains("--force"));
+            assert!(plan(true).is_ok());
+            std::fs::create_dir(out.join(CASES_FOLDER)).unwrap();
+            assert!(plan(false).is_ok(), "an interrupted experiment goes on");
+            std::fs::remove_dir(out.join(CASES_FOLDER)).unwrap();
+            std::fs::remove_file(&file).unwrap();
+        }
+    }
+
+    #[test]
+    fn scans_whose_header_nobody_filled_in_are_not_scored_in_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, spacing) in [("28", 1.0), ("3", 0.75)] {
+            let scan = Volume::from_fn(Geometry::axis_aligned([3, 4, 5], [spacing; 3]).unwrap(), |_| 50_i16);
+            let grid = GridHeader::from_geometry(scan.geometry());
+            write_scan(&folder.path().join(format!("volume-{name}.nii")), &scan, &grid).unwrap();
+            std::fs::write(folder.path().join(format!("segmentation-{name}.nii")), "").unwrap();
+        }
+        let data = [folder.path().to_owned()];
+        let plan = |exclude: &[String]| {
+            let out = folder.path().join("out");
+            Experiment::plan(Question::Generalisation, &data, exclude, 1, &out, false).unwrap()
+        };
+        let experiment = plan(&[]);
+        let doubt = experiment.doubt().unwrap();
+        assert!(doubt.starts_with("volume-28: their headers state no size"), "{doubt}");
+        let nothing = |protocol| Evaluation { protocol, cases: Vec::new(), unpaired: Vec::new() };
+        let evaluations = [Protocol::Hepar, Protocol::Lits2017].map(nothing);
+        let outcome = Outcome { evaluations, models: Vec::new(), failed: BTreeMap::new() };
+        let text = tables(&experiment, &outcome, &Bootstrap::default());
+        assert!(text.find(&doubt).unwrap() < text.find("## All cases").unwrap(), "{text}");
+        assert_eq!(plan(&["volume-28".to_owned()]).doubt(), None);
     }
 }

@@ -94,6 +94,9 @@ fn preface(experiment: &Experiment, outcome: &Outcome) -> String {
              of LiTS are patients 1 to 20 of 3D-IRCADb.\n"
         }
     });
+    if let Some(doubt) = experiment.doubt() {
+        let _ = writeln!(text, "\n**Doubtful**: {doubt}.");
+    }
     let problems = outcome.failed.iter().map(|(case, problem)| format!("{case}: {problem}"));
     let problems = problems.chain(
         outcome.evaluations.iter().flat_map(|e| e.problems().into_iter().map(move |p| format!("{}: {p}", e.protocol))),

@@ -27,7 +27,7 @@ use crate::segment::SegmentedCase;
 use crate::watch::{Listener, go_on};
 
 /// The manifest of a result that is taking the place of another one.
-const NEXT_MANIFEST_FILE: &str = ".manifest.json.next";
+pub(crate) const NEXT_MANIFEST_FILE: &str = ".manifest.json.next";
 
 /// Files that a result may have, beside its [`Product`]s and those in [`FOLDERS`]; the manifest is the last to appear.
 const FILES: [&str; 7] = [LESIONS_FILE, RESULT_FILE, PREVIEW_FILE, MONTAGE_FILE, REPORT_FILE, MESH_FILE, MANIFEST_FILE];
@@ -176,7 +176,14 @@ impl ResultFolder {
             hashes.insert(name.clone(), self.hash(staging.path(), &name)?);
             Ok::<_, Error>(())
         })?;
-        let manifest = case.manifest.finished(hashes, started.elapsed(), case.started.elapsed());
+        let (write, total) = (started.elapsed(), case.started.elapsed());
+        let manifest = match self.overwrite {
+            // How long the stages took stays.
+            Overwrite::AllButLabels => case.manifest.finished(hashes, &[("report", total)]),
+            Overwrite::Never | Overwrite::Unchanged => {
+                case.manifest.finished(hashes, &[("write", write), ("total", total)])
+            }
+        };
         self.stage(&staging, MANIFEST_FILE, manifest.to_json().as_bytes())?;
         go_on(listener)?;
         Ok(self.take(staging, manifest.files())?)

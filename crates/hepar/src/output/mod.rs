@@ -27,8 +27,8 @@ pub use contents::{
 };
 pub(crate) use file::check_replaceable;
 pub use file::{ImageFile, plan_new_file, write_file};
-pub(crate) use folder::ResultCase;
 pub use folder::ResultFolder;
+pub(crate) use folder::{NEXT_MANIFEST_FILE, ResultCase};
 pub(crate) use products::provenance;
 pub use products::{Product, Products};
 

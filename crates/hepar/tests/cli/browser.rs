@@ -56,7 +56,7 @@ fn a_scan_of_twenty_slices_has_a_report_that_works() {
 }
 
 #[test]
-fn an_oblique_scan_has_a_report_that_works() {
+fn the_crosshair_goes_to_the_lesion_of_an_oblique_scan_not_beside_it() {
     let phantom = spec().build().unwrap();
     let mut affine = *phantom.ct.geometry().affine();
     let (cos, sin) = (0.9f64, 0.19f64.sqrt());

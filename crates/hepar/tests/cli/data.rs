@@ -15,9 +15,9 @@ fn a_scan_that_is_there_twice_is_found_and_folds_are_those_of_training() {
     }
     let arguments = ["data", "check", "data", "--folds", "4", "--json", "out/data.json"];
     let run = hepar(path, &arguments).expect(0);
-    let [anna, bert] = ["anna", "bert"].map(|name| fold_of(&PatientId::of(name), 4));
+    let [anna, bert] = ["data/anna", "data/bert"].map(|name| fold_of(&PatientId::of(name), 4));
     let size = "80 × 80 × 48 voxels of 5.000 × 5.000 × 5.000 mm (LPS)";
-    let line = format!("data/anna: patient anna, fold {anna}, {size}, liver ");
+    let line = format!("data/anna: patient data/anna, fold {anna}, {size}, liver ");
     for part in [
         line.as_str(),
         "  the same scan as data/anna, voxel by voxel, under the name of another patient",
@@ -29,7 +29,7 @@ fn a_scan_that_is_there_twice_is_found_and_folds_are_those_of_training() {
     assert_eq!((&manifest["schema"], &manifest["folds"]), (&json!(1), &json!(4)));
     let [first, second] = &manifest["cases"].as_array().unwrap()[..] else { panic!("{manifest:#}") };
     assert_eq!(second["name"], "data/bert");
-    assert_eq!((&second["patient"], &second["fold"]), (&json!("bert"), &json!(bert)));
+    assert_eq!((&second["patient"], &second["fold"]), (&json!("data/bert"), &json!(bert)));
     assert_eq!(second["kept_for_tests"], json!(false));
     assert!(second["image"].as_str().unwrap().ends_with("bert_ct.nii.gz"));
     assert!(second["labels"].as_str().unwrap().ends_with("bert_label.nii.gz"));

@@ -23,3 +23,11 @@ fn a_demonstration_says_how_good_the_result_is_and_can_be_repeated() {
     assert!(run.out.contains(" 2 ") && run.out.contains("mean"), "{}", run.out);
     assert_eq!(names(&out).len(), 6);
 }
+
+#[test]
+fn seeds_beyond_the_greatest_are_refused_not_left_out_of_the_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    let greatest = u64::MAX.to_string();
+    demo(folder.path(), &["--seed", &greatest, "--seeds", "2"]).fails(2, &["take 1 seeds after", "the greatest seed"]);
+    assert!(names(folder.path()).is_empty());
+}

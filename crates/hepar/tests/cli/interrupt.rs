@@ -1,4 +1,4 @@
-//! Ctrl-C.
+//! Ctrl-C and SIGTERM.
 
 #![cfg(unix)]
 
@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::program::{Run, command, folder_with_scan, json, names, segment};
+use crate::program::{Run, command, folder_with_scan, json, model, names, segment};
 use crate::tiny_model;
 
-/// Runs `hepar segment` on `a_ct.nii.gz` with a model that would take minutes, and interrupts it.
-fn interrupted(folder: &Path, arguments: &[&str]) -> Run {
+/// Runs `hepar segment` on `a_ct.nii.gz` with a model that would take minutes, and sends it a signal.
+fn interrupted(folder: &Path, signal: &str, arguments: &[&str]) -> Run {
     let model = tempfile::tempdir().unwrap();
     tiny_model::write_with(model.path(), |stage| {
         if stage.patch[0] > 1 {
@@ -23,25 +23,29 @@ fn interrupted(folder: &Path, arguments: &[&str]) -> Run {
     wait_until_it_listens(&child);
     // Into the stages, so that there is work to break off.
     std::thread::sleep(Duration::from_millis(500));
-    interrupt(child)
+    interrupt(child, signal)
 }
 
-/// Sends SIGINT, and waits for what the program says.
-fn interrupt(child: Child) -> Run {
+fn send(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Sends a signal, and waits for what the program says.
+fn interrupt(child: Child, signal: &str) -> Run {
     let started = Instant::now();
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    send(&child, signal);
     let run = child.wait_with_output().unwrap().into();
     assert!(started.elapsed() < Duration::from_secs(20), "it stops soon");
     run
 }
 
-/// Waits until the program handles SIGINT, as far as the system tells.
+/// Waits until the program handles SIGINT and SIGTERM, as far as the system tells.
 fn wait_until_it_listens(child: &Child) {
-    const SIGINT: u64 = 1 << 1;
+    const BOTH: u64 = 1 << 1 | 1 << 14;
     let listens = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
-        Some(u64::from_str_radix(caught.trim(), 16).ok()? & SIGINT != 0)
+        Some(u64::from_str_radix(caught.trim(), 16).ok()? & BOTH == BOTH)
     };
     for _ in 0..200 {
         if listens() == Some(true) {
@@ -54,9 +58,34 @@ fn wait_until_it_listens(child: &Child) {
 #[test]
 fn an_interrupted_run_leaves_nothing() {
     let folder = folder_with_scan();
-    let run = interrupted(folder.path(), &["-o", "x/y/z"]).expect(130);
+    let run = interrupted(folder.path(), "-INT", &["-o", "x/y/z"]).expect(130);
     assert_eq!((run.err.as_str(), run.out.as_str()), ("hepar: interrupted\n", ""));
     assert_eq!(names(folder.path()), ["a_ct.nii.gz", "a_label.nii.gz"]);
+}
+
+#[test]
+fn a_terminated_run_leaves_nothing_as_an_interrupted_one() {
+    let folder = folder_with_scan();
+    let run = interrupted(folder.path(), "-TERM", &["-o", "x/y/z"]).expect(130);
+    assert_eq!((run.err.as_str(), run.out.as_str()), ("hepar: interrupted\n", ""));
+    assert_eq!(names(folder.path()), ["a_ct.nii.gz", "a_label.nii.gz"]);
+}
+
+#[test]
+fn a_second_signal_ends_a_run_whose_read_blocks() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = folder.path().join("ct.nii.gz");
+    assert!(Command::new("mkfifo").arg(&scan).status().unwrap().success());
+    let mut command = command(folder.path(), &["segment", "ct.nii.gz", "--model"]);
+    command.arg(model()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    wait_until_it_listens(&child);
+    // Opens once the program opens it, which then reads what nobody ever writes.
+    let _writer = std::fs::OpenOptions::new().write(true).open(&scan).unwrap();
+    send(&child, "-INT");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(child.try_wait().unwrap().is_none(), "the read blocks");
+    interrupt(child, "-INT").expect(130);
 }
 
 #[test]
@@ -64,7 +93,7 @@ fn an_interrupted_run_keeps_the_old_result() {
     let folder = folder_with_scan();
     segment(folder.path(), &["a_ct.nii.gz", "-o", "out"]).expect(0);
     let before = (names(&folder.path().join("out")), json(&folder.path().join("out/manifest.json")));
-    interrupted(folder.path(), &["-o", "out", "--force"]).expect(130);
+    interrupted(folder.path(), "-INT", &["-o", "out", "--force"]).expect(130);
     assert_eq!((names(&folder.path().join("out")), json(&folder.path().join("out/manifest.json"))), before);
 }
 
@@ -88,7 +117,7 @@ fn an_interrupted_training_is_saved_and_goes_on_with_the_same_command() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(!state.exists(), "nothing is saved yet");
-    let run = interrupt(child).expect(130);
+    let run = interrupt(child, "-INT").expect(130);
     let done = json(&state)["step"].as_u64().unwrap();
     assert!(done >= 10, "{done}");
     let said = [format!("{done} of 1000000 steps"), "stopped; the same command goes on".to_owned()];

@@ -63,6 +63,19 @@ fn arrays_that_the_network_does_not_take_are_refused() {
 }
 
 #[test]
+fn an_array_that_claims_more_than_the_file_holds_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for shape in ["(1, 1, 1000000, 1000, 1000)", "(4294967296, 4294967296, 4294967296, 1, 1)"] {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+        let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+        bytes.extend(format!("{header:<117}\n").bytes());
+        assert_eq!(bytes.len(), 128);
+        std::fs::write(folder.path().join("x.npy"), bytes).unwrap();
+        run(folder.path(), "liver").fails(3, &["failed to read x.npy", "the 0 that the file holds"]);
+    }
+}
+
+#[test]
 fn a_network_is_exported_with_what_must_be_known_to_use_it() {
     let folder = tempfile::tempdir().unwrap();
     let export = |stage: &str, model: &str| {

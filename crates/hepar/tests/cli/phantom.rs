@@ -41,6 +41,14 @@ fn only_the_abdomen_has_a_liver() {
 }
 
 #[test]
+fn more_tumours_than_memory_holds_are_refused_not_allocated() {
+    let folder = tempfile::tempdir().unwrap();
+    let most = u64::MAX.to_string();
+    hepar(folder.path(), &[&SMALL[..], &["--tumours", &most]].concat()).fails(2, &["tumours are more than 1000"]);
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
 fn files_are_replaced_by_force_only_and_never_those_of_others() {
     let folder = tempfile::tempdir().unwrap();
     let draw = |more: &[&str]| hepar(folder.path(), &[&SMALL[..], more].concat());

@@ -80,12 +80,38 @@ fn a_result_is_made_again_with_what_it_held() {
     let bytes = |name: &str| std::fs::read(out.join(name)).unwrap();
     let same = ["labels.nii.gz", "lesions.csv", "result.json", "preview.png", "montage.png", "lesions/01.png"];
     let (before, all) = (same.map(bytes), names(&out));
+    let seconds = || json(&out.join("manifest.json"))["seconds"].clone();
+    let total = seconds()["total"].clone();
     std::fs::remove_file(out.join("preview.png")).unwrap();
     let run = hepar(folder.path(), &["report", "a_ct-hepar"]).expect(0);
     assert!(run.out.contains("in a_ct-hepar/report.html"), "{}", run.out);
     assert_eq!((names(&out), same.map(bytes)), (all, before));
+    assert!(seconds()["total"] == total && seconds()["report"].is_number(), "{}", seconds());
     let report = text(&out.join("report.html"));
     assert!(report.contains("placeholder 0") && report.contains("total "), "the model and the seconds are kept");
+}
+
+#[test]
+fn after_a_replacement_that_was_interrupted_labels_are_told_by_their_own_manifest() {
+    let folder = folder_with_scan();
+    labelled(folder.path(), &[]);
+    let out = folder.path().join("out");
+    // The new labels took their place, nothing else did.
+    let labels = read_labels(&out.join("labels.nii.gz")).unwrap();
+    write_labels(&out.join("labels.nii.gz"), &labels.volume.map(|&label| label.min(1)), &labels.grid).unwrap();
+    let next = |labels: &[u8]| {
+        let mut manifest = json(&out.join("manifest.json"));
+        manifest["files"]["labels.nii.gz"] = sha256(labels).into();
+        manifest["labels"]["path"] = "new.nii.gz".into();
+        std::fs::write(out.join(".manifest.json.next"), manifest.to_string()).unwrap();
+    };
+    next(b"other labels");
+    hepar(folder.path(), &["report", "out"]).fails(3, &["replacing it was interrupted", "--force"]);
+    next(&std::fs::read(out.join("labels.nii.gz")).unwrap());
+    let run = hepar(folder.path(), &["report", "out"]).expect(0);
+    assert!(!run.err.contains("were changed"), "{}", run.err);
+    assert_eq!(json(&out.join("manifest.json"))["labels"]["path"], "new.nii.gz");
+    assert!(!out.join(".manifest.json.next").exists());
 }
 
 #[test]

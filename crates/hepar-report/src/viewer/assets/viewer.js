@@ -174,7 +174,8 @@
     planes.onLocationChange = tell;
 
     const go = (point) => {
-      planes.scene.crosshairPos = planes.mm2frac(point);
+      // Without the last argument NiiVue takes the grid for one along the axes, and misses in an oblique one.
+      planes.scene.crosshairPos = planes.mm2frac(point, 0, true);
       planes.drawScene();
       planes.createOnLocationChange();
     };
