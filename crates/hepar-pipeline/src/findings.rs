@@ -92,7 +92,7 @@ pub enum Caution {
         /// How many of them.
         lesions: usize,
     },
-    /// The network is little sure of lesions: their mean probability is below 0.75.
+    /// The network is little sure of lesions: their mean probability is below 0.65.
     DoubtfulLesions {
         /// How many of them.
         lesions: usize,
@@ -338,7 +338,7 @@ mod tests {
         let text = Caution::MassesBeside { masses: 1, ml: 5.24 }.to_string();
         assert_eq!(text, "1 mass (5.2 ml) borders on the liver too little to be a part of it and is not labelled");
         let text = Caution::DoubtfulLesions { lesions: 2 }.to_string();
-        assert_eq!(text, "2 lesions are doubtful: the network's mean probability there is below 0.75");
+        assert_eq!(text, "2 lesions are doubtful: the network's mean probability there is below 0.65");
     }
 
     #[test]
@@ -349,12 +349,12 @@ mod tests {
         let mut findings = describe(&labels, &labels.map(|_| 100), LastStage::Tumour).unwrap();
         let before = findings.cautions.clone();
         assert_eq!(before.last(), Some(&Caution::LesionsAtBorder { lesions: 1 }));
-        findings.set_confidences(&[Some(0.75), Some(0.7)]);
+        findings.set_confidences(&[Some(0.65), Some(0.6)]);
         assert_eq!(findings.cautions[..before.len()], before);
         assert_eq!(findings.cautions[before.len()..], [Caution::DoubtfulLesions { lesions: 1 }]);
         assert_eq!(findings.lesions.iter().map(Lesion::is_doubtful).collect::<Vec<_>>(), [false, true]);
         findings.set_confidences(&[Some(0.1)]);
-        assert_eq!(findings.lesions[0].confidence, Some(0.75), "they belong to other labels");
+        assert_eq!(findings.lesions[0].confidence, Some(0.65), "they belong to other labels");
         findings.set_confidences(&[None, None]);
         assert_eq!(findings.cautions, before);
     }

@@ -13,8 +13,8 @@ use crate::probability_map::ProbabilityMap;
 /// The label of tumours.
 const TUMOUR: u8 = 2;
 
-/// The confidence below which a lesion is doubtful: nearer to the usual threshold of 0.5 than to certainty.
-pub(crate) const LEAST_CONFIDENCE: f64 = 0.75;
+/// The confidence below which a lesion is doubtful: nearer to the shipped model's threshold of 0.3 than to certainty.
+pub(crate) const LEAST_CONFIDENCE: f64 = 0.65;
 
 /// A 26-connected component of label 2.
 #[derive(Debug, Clone, PartialEq)]

@@ -179,6 +179,7 @@ impl TrainConfig {
                 least_volume_ml: 0.04,
                 greatest_exposure: Some(0.6),
                 overlap: [0.5; 3],
+                threshold: 0.3,
                 augmentation: Augmentation { lesions: 0.5, shift_hu: 10.0, ..common.augmentation },
                 ..common
             },
@@ -342,6 +343,7 @@ mod tests {
                 // In the shipped model these were set after the training.
                 margin: last.margin,
                 overlap: last.overlap,
+                threshold: last.threshold,
                 ..shipped
             };
             assert_eq!(same, last, "{stage}");

@@ -1,0 +1,104 @@
+"""A tumour network's threshold, chosen on patients that it was not trained on.
+
+    python3 benches/thresholds.py HEPAR MODEL DATA... --run RUN [RUN...] [--liver-only NAME...] [--threads N]
+
+Every RUN is that of a tumour network with a fold held out (`hepar train tumour --fold N`). Its held-out cases are segmented by
+MODEL with this network in place of its own, so that several networks are compared behind the same liver. Thresholds are tried
+on the probabilities that `hepar segment` writes, and components below the model's least lesion are left out. Needs nibabel, numpy
+and scipy. Prints tables in Markdown.
+"""
+
+import argparse
+import hashlib
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import tomllib
+
+import nibabel
+import numpy as np
+from scipy import ndimage
+
+from common import dice, labelled_cases
+
+THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
+CORNERS = np.ones((3, 3, 3))
+
+
+def with_network(model: pathlib.Path, run: pathlib.Path, widths: list[int], folder: pathlib.Path) -> pathlib.Path:
+    copy = folder / "model"
+    shutil.copytree(model, copy)
+    shutil.copy(run / "last" / "weights.safetensors", copy / "tumour.safetensors")
+    digest = hashlib.sha256((copy / "tumour.safetensors").read_bytes()).hexdigest()
+    card = copy / "model.toml"
+    others, tumour = card.read_text().split("[tumour]\n")
+    tumour = re.sub(r'sha256 = "[^"]*"', f'sha256 = "{digest}"', tumour)
+    tumour = re.sub(r"widths = \[[^]]*\]", f"widths = {widths}", tumour)
+    card.write_text(f"{others}[tumour]\n{tumour}")
+    return copy
+
+
+def large(found: np.ndarray, least_ml: float, voxel_ml: float) -> np.ndarray:
+    components, count = ndimage.label(found, CORNERS)
+    sizes = np.bincount(components.ravel(), minlength=count + 1) * voxel_ml
+    sizes[0] = 0
+    return (sizes >= least_ml)[components]
+
+
+def touched(of: np.ndarray, by: np.ndarray) -> tuple[int, int]:
+    """How many components `of` has, and how many of them `by` touches."""
+    components, count = ndimage.label(of, CORNERS)
+    return count, len(np.setdiff1d(np.unique(components[by]), [0]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("hepar", type=pathlib.Path)
+    parser.add_argument("model", type=pathlib.Path)
+    parser.add_argument("data", type=pathlib.Path, nargs="+")
+    parser.add_argument("--run", type=pathlib.Path, nargs="+", required=True)
+    parser.add_argument("--liver-only", nargs="*", default=[])
+    parser.add_argument("--threads", default="2")
+    arguments = parser.parse_args()
+    least_ml = tomllib.loads((arguments.model / "model.toml").read_text())["tumour"]["least_volume_ml"]
+    rows = {threshold: [] for threshold in THRESHOLDS}
+    names = []
+    for run in arguments.run:
+        config = tomllib.loads((run / "config.toml").read_text())
+        for case in labelled_cases(arguments.hepar, arguments.data, config["folds"]):
+            if case["fold"] != config["fold"] or case["name"] in arguments.liver_only:
+                continue
+            names.append(case["name"])
+            with tempfile.TemporaryDirectory() as temporary:
+                folder = pathlib.Path(temporary)
+                model, out = with_network(arguments.model, run, config["widths"], folder), folder / "out"
+                subprocess.run([arguments.hepar, "segment", case["image"], "-q", "--model", model, "-o", out, "--pictures",
+                                "none", "--write", "labels,probabilities", "--threads", arguments.threads], check=True,
+                               stderr=subprocess.DEVNULL)
+                probability = np.asarray(nibabel.load(out / "tumour-probability.nii.gz").dataobj)
+            labels = nibabel.load(case["labels"])
+            voxel_ml = float(abs(np.linalg.det(labels.affine[:3, :3]))) / 1000
+            truth = np.asarray(labels.dataobj) == 2
+            scale = 255 if probability.dtype == np.uint8 else 1
+            for threshold in THRESHOLDS:
+                found = large(probability > threshold * scale, least_ml, voxel_ml)
+                (lesions, hit), (predicted, right) = touched(truth, found), touched(found, truth)
+                score = dice(found, truth) if truth.any() else None
+                rows[threshold].append((score, lesions, hit, predicted - right, found.sum() * voxel_ml, truth.sum() * voxel_ml))
+
+    print("| threshold | tumour Dice, mean | over 5 ml | lesions found | false lesions | " + " | ".join(names) + " |")
+    print("|---" * (5 + len(names)) + "|")
+    for threshold, cases in rows.items():
+        mean = statistics.mean(score for score, *_ in cases if score is not None)
+        big = statistics.mean(score for score, *_, there in cases if score is not None and there > 5)
+        found, lesions = sum(case[2] for case in cases), sum(case[1] for case in cases)
+        each = [f"{case[4]:.1f} ml" if case[0] is None else f"{case[0]:.3f}" for case in cases]
+        false = sum(case[3] for case in cases)
+        print(f"| {threshold} | {mean:.3f} | {big:.3f} | {found} of {lesions} | {false} | " + " | ".join(each) + " |")
+
+
+if __name__ == "__main__":
+    main()
