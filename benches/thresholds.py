@@ -1,10 +1,10 @@
 """A tumour network's threshold, chosen on patients that it was not trained on.
 
-    python3 benches/thresholds.py HEPAR MODEL DATA... --run RUN [RUN...] [--liver-only NAME...] [--threads N]
+    python3 benches/thresholds.py HEPAR MODEL DATA... --run RUN [RUN...] [--liver-only NAME...] [--least-ml ML]
 
 Every RUN is that of a tumour network with a fold held out (`hepar train tumour --fold N`). Its held-out cases are segmented by
 MODEL with this network in place of its own, so that several networks are compared behind the same liver. Thresholds are tried
-on the probabilities that `hepar segment` writes, and components below the model's least lesion are left out. Needs nibabel, numpy
+on the probabilities that `hepar segment` writes, and components below the model's least lesion, or ML, are left out. Needs nibabel, numpy
 and scipy. Prints tables in Markdown.
 """
 
@@ -61,9 +61,12 @@ def main() -> None:
     parser.add_argument("data", type=pathlib.Path, nargs="+")
     parser.add_argument("--run", type=pathlib.Path, nargs="+", required=True)
     parser.add_argument("--liver-only", nargs="*", default=[])
+    parser.add_argument("--least-ml", type=float)
     parser.add_argument("--threads", default="2")
     arguments = parser.parse_args()
-    least_ml = tomllib.loads((arguments.model / "model.toml").read_text())["tumour"]["least_volume_ml"]
+    least_ml = arguments.least_ml
+    if least_ml is None:
+        least_ml = tomllib.loads((arguments.model / "model.toml").read_text())["tumour"]["least_volume_ml"]
     rows = {threshold: [] for threshold in THRESHOLDS}
     names = []
     for run in arguments.run:

@@ -176,7 +176,7 @@ impl TrainConfig {
                 steps: 12_300,
                 grid: Grid::Spacing { mm: [2.5, 1.0, 1.0] },
                 outside_liver: 0.1,
-                least_volume_ml: 0.04,
+                least_volume_ml: 0.1,
                 greatest_exposure: Some(0.6),
                 overlap: [0.5; 3],
                 threshold: 0.3,
@@ -344,6 +344,7 @@ mod tests {
                 margin: last.margin,
                 overlap: last.overlap,
                 threshold: last.threshold,
+                least_volume_ml: last.least_volume_ml,
                 ..shipped
             };
             assert_eq!(same, last, "{stage}");

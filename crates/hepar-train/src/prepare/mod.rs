@@ -32,7 +32,7 @@ pub struct Prepared {
     pub name: String,
     /// Whom it shows.
     pub patient: PatientId,
-    /// Where the case comes from: cases of one origin are drawn by patient ([`PatientId::drawn_as`]), origins evenly.
+    /// Where the case comes from: cases of one origin are drawn by patient, origins evenly.
     pub origin: String,
     /// Hounsfield units, and 0 background, 1 liver, 2 tumour, in canonical orientation; for the localizer a stack of
     /// separate slices.
