@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Millimetres between slices, rows, columns
     #[arg(long, value_name = "K,J,I", value_parser = three::<f64>)]
     spacing: Option<[f64; 3]>,
-    /// Number of tumours [default: 3 in the abdomen]
+    /// Number of tumours, at most 1000 [default: 3 in the abdomen]
     #[arg(long, value_name = "N")]
     tumours: Option<usize>,
     /// Least and greatest diameter of a tumour in millimetres
