@@ -20,12 +20,11 @@ import tomllib
 
 import nibabel
 import numpy as np
-from scipy import ndimage
 
 from common import dice, labelled_cases
+from inference_choices import false_lesions, found_lesions, large
 
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
-CORNERS = np.ones((3, 3, 3))
 
 
 def with_network(model: pathlib.Path, run: pathlib.Path, widths: list[int], folder: pathlib.Path) -> pathlib.Path:
@@ -39,19 +38,6 @@ def with_network(model: pathlib.Path, run: pathlib.Path, widths: list[int], fold
     tumour = re.sub(r"widths = \[[^]]*\]", f"widths = {widths}", tumour)
     card.write_text(f"{others}[tumour]\n{tumour}")
     return copy
-
-
-def large(found: np.ndarray, least_ml: float, voxel_ml: float) -> np.ndarray:
-    components, count = ndimage.label(found, CORNERS)
-    sizes = np.bincount(components.ravel(), minlength=count + 1) * voxel_ml
-    sizes[0] = 0
-    return (sizes >= least_ml)[components]
-
-
-def touched(of: np.ndarray, by: np.ndarray) -> tuple[int, int]:
-    """How many components `of` has, and how many of them `by` touches."""
-    components, count = ndimage.label(of, CORNERS)
-    return count, len(np.setdiff1d(np.unique(components[by]), [0]))
 
 
 def main() -> None:
@@ -88,9 +74,9 @@ def main() -> None:
             scale = 255 if probability.dtype == np.uint8 else 1
             for threshold in THRESHOLDS:
                 found = large(probability > threshold * scale, least_ml, voxel_ml)
-                (lesions, hit), (predicted, right) = touched(truth, found), touched(found, truth)
                 score = dice(found, truth) if truth.any() else None
-                rows[threshold].append((score, lesions, hit, predicted - right, found.sum() * voxel_ml, truth.sum() * voxel_ml))
+                rows[threshold].append((score, case["lesions"], found_lesions(found, truth), false_lesions(found, truth),
+                                        found.sum() * voxel_ml, truth.sum() * voxel_ml))
 
     print("| threshold | tumour Dice, mean | over 5 ml | lesions found | false lesions | " + " | ".join(names) + " |")
     print("|---" * (5 + len(names)) + "|")

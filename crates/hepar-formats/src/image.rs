@@ -27,6 +27,13 @@ pub struct Scan {
     pub dicom: Option<DicomSource>,
 }
 
+impl Scan {
+    /// What [`ScanOptions::series`] takes the series by that the scan was read from; `None` of other formats.
+    pub fn series(&self) -> Option<String> {
+        self.dicom.as_ref().map(DicomSource::series)
+    }
+}
+
 /// How a scan is to be read. By default as the rules for DICOM say, and what can be mended is mended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanOptions {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use hepar_formats::{DicomSource, Scan, ScanOptions, SegmentationType, SegmentsBy, files_of_labels, files_of_scan};
+use hepar_formats::{Scan, ScanOptions, SegmentationType, SegmentsBy, files_of_labels, files_of_scan};
 use hepar_model::bundle::{Bundle, Score};
 use hepar_pipeline::LastStage;
 use hepar_report::page::{ModelFacts, Provenance};
@@ -202,7 +202,7 @@ impl Manifest {
             finished: utc(SystemTime::now()),
             case: case.to_owned(),
             input,
-            series: scan.dicom.as_ref().map(DicomSource::series),
+            series: scan.series(),
             grid: Grid::of(scan.volume.geometry()),
             liver: None,
             labels: None,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{DicomSource, Labels, Scan, ScanOptions, read_labels_like, read_scan_with};
+use hepar_formats::{Labels, Scan, ScanOptions, read_labels_like, read_scan_with};
 use hepar_pipeline::{Findings, LastStage, Probabilities, check_same_grid, describe};
 use hepar_report::Told;
 use hepar_volume::{Volume, stored_like};
@@ -100,7 +100,7 @@ impl Remake {
         let mut manifest = self.manifest;
         manifest.begin_again();
         let (scan, volume) = read(&self.scan, manifest.series(), &labels, listener)?;
-        if InputFile::of_scan(&self.scan, series_of(&scan))?.sha256 != manifest.input_sha256() {
+        if InputFile::of_scan(&self.scan, scan.series())?.sha256 != manifest.input_sha256() {
             tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
         }
         scan.warnings.iter().for_each(|warning| manifest.warn(warning.to_string()));
@@ -130,7 +130,7 @@ impl LabelledScan {
         let started = Instant::now();
         let (scan, labels) = read(&self.scan, self.series.as_deref(), &self.labels, listener)?;
         let name = case_name(&self.scan);
-        let file = InputFile::of_scan(&self.scan, series_of(&scan))?;
+        let file = InputFile::of_scan(&self.scan, scan.series())?;
         let manifest = Manifest::of_labels(&name, file, &scan, InputFile::of_labels(&self.labels)?);
         let last = LastStage::Tumour;
         write(folder, Case { name, scan, labels, told: Told::default(), manifest, last, started }, listener)
@@ -184,11 +184,6 @@ fn manifest_of(folder: &Path) -> Result<Manifest, Error> {
     let of_labels = |manifest: &Manifest| manifest.files().get(LABELS_FILE) == Some(&labels);
     let interrupted = || ReportError::Interrupted { folder: folder.to_owned() };
     Ok(both.into_iter().flatten().find(of_labels).ok_or_else(interrupted)?)
-}
-
-/// The series that a scan was read from, if it is of DICOM.
-fn series_of(scan: &Scan) -> Option<String> {
-    scan.dicom.as_ref().map(DicomSource::series)
 }
 
 /// Reads a scan, of a DICOM study the given series, and labels on its grid, which may be stored in another order of axes.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{DicomSource, Scan, ScanOptions, read_labels_like, read_scan_with};
+use hepar_formats::{Scan, ScanOptions, read_labels_like, read_scan_with};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::Engine;
 use hepar_pipeline::{Findings, LastStage, Pipeline, Request, Segmentation};
@@ -118,7 +118,7 @@ impl Segmenter {
             None => None,
         };
         let liver = options.liver.as_deref().map(InputFile::of_labels).transpose()?;
-        let file = InputFile::of_scan(input, scan.dicom.as_ref().map(DicomSource::series))?;
+        let file = InputFile::of_scan(input, scan.series())?;
         let read_seconds = started.elapsed().as_secs_f64();
         let request =
             Request { last: options.last, liver: given.as_ref(), probabilities: options.products.need_probabilities() };
