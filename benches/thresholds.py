@@ -4,8 +4,8 @@
 
 Every RUN is that of a tumour network with a fold held out (`hepar train tumour --fold N`). Its held-out cases are segmented by
 MODEL with this network in place of its own, so that several networks are compared behind the same liver. Thresholds are tried
-on the probabilities that `hepar segment` writes, and components below the model's least lesion, or ML, are left out. Needs nibabel, numpy
-and scipy. Prints tables in Markdown.
+on the probabilities that `hepar segment` writes, and components below the model's least lesion, or ML, are left out; then lower
+thresholds for lesions that have a voxel above a higher one. Needs nibabel, numpy and scipy. Prints a table in Markdown.
 """
 
 import argparse
@@ -20,11 +20,15 @@ import tomllib
 
 import nibabel
 import numpy as np
+from scipy import ndimage
 
 from common import dice, labelled_cases
-from inference_choices import false_lesions, found_lesions, large
+from inference_choices import CORNERS, false_lesions, found_lesions, large
 
 THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6)
+# What a lesion extends to, and what a voxel of it must reach.
+EXTENTS = (0.15, 0.2, 0.25, 0.3)
+PEAKS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 def with_network(model: pathlib.Path, run: pathlib.Path, widths: list[int], folder: pathlib.Path) -> pathlib.Path:
@@ -40,6 +44,15 @@ def with_network(model: pathlib.Path, run: pathlib.Path, widths: list[int], fold
     return copy
 
 
+def with_peak(found: np.ndarray, probability: np.ndarray, least: float) -> np.ndarray:
+    """The components of `found` in which the probability passes `least` somewhere."""
+    components, count = ndimage.label(found, CORNERS)
+    peaks = np.zeros(count + 1, dtype=bool)
+    peaks[components[found & (probability > least)]] = True
+    peaks[0] = False
+    return peaks[components]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("hepar", type=pathlib.Path)
@@ -53,7 +66,8 @@ def main() -> None:
     least_ml = arguments.least_ml
     if least_ml is None:
         least_ml = tomllib.loads((arguments.model / "model.toml").read_text())["tumour"]["least_volume_ml"]
-    rows = {threshold: [] for threshold in THRESHOLDS}
+    rows = {(threshold, threshold): [] for threshold in THRESHOLDS}
+    rows |= {(extent, peak): [] for extent in EXTENTS for peak in PEAKS}
     names = []
     for run in arguments.run:
         config = tomllib.loads((run / "config.toml").read_text())
@@ -72,21 +86,25 @@ def main() -> None:
             voxel_ml = float(abs(np.linalg.det(labels.affine[:3, :3]))) / 1000
             truth = np.asarray(labels.dataobj) == 2
             scale = 255 if probability.dtype == np.uint8 else 1
-            for threshold in THRESHOLDS:
-                found = large(probability > threshold * scale, least_ml, voxel_ml)
+            for (extent, peak), cases in rows.items():
+                found = probability > extent * scale
+                if peak > extent:
+                    found = with_peak(found, probability, peak * scale)
+                found = large(found, least_ml, voxel_ml)
                 score = dice(found, truth) if truth.any() else None
-                rows[threshold].append((score, case["lesions"], found_lesions(found, truth), false_lesions(found, truth),
-                                        found.sum() * voxel_ml, truth.sum() * voxel_ml))
+                cases.append((score, case["lesions"], found_lesions(found, truth), false_lesions(found, truth),
+                              found.sum() * voxel_ml, truth.sum() * voxel_ml))
 
-    print("| threshold | tumour Dice, mean | over 5 ml | lesions found | false lesions | " + " | ".join(names) + " |")
-    print("|---" * (5 + len(names)) + "|")
-    for threshold, cases in rows.items():
+    columns = "tumour Dice, mean | over 5 ml | lesions found | false lesions | " + " | ".join(names)
+    print(f"| threshold | a voxel above | {columns} |")
+    print("|---" * (6 + len(names)) + "|")
+    for (extent, peak), cases in rows.items():
         mean = statistics.mean(score for score, *_ in cases if score is not None)
         big = statistics.mean(score for score, *_, there in cases if score is not None and there > 5)
         found, lesions = sum(case[2] for case in cases), sum(case[1] for case in cases)
         each = [f"{case[4]:.1f} ml" if case[0] is None else f"{case[0]:.3f}" for case in cases]
         false = sum(case[3] for case in cases)
-        print(f"| {threshold} | {mean:.3f} | {big:.3f} | {found} of {lesions} | {false} | " + " | ".join(each) + " |")
+        print(f"| {extent} | {peak} | {mean:.3f} | {big:.3f} | {found} of {lesions} | {false} | " + " | ".join(each) + " |")
 
 
 if __name__ == "__main__":

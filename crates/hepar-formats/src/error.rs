@@ -71,6 +71,15 @@ pub enum ReadErrorKind {
         /// The file that is not there.
         missing: PathBuf,
     },
+    /// The file of the voxels that a header names is not there.
+    #[error(
+        "the file of its voxels, {}, is missing: keep it in the folder of the header, by the name that the header says",
+        missing.display()
+    )]
+    DataFile {
+        /// The file that is not there.
+        missing: PathBuf,
+    },
     /// The voxels cannot begin where the header says.
     #[error("the header places the voxels at byte {offset}; they must begin at or after byte {least}, where it ends")]
     VoxelOffset {

@@ -95,6 +95,14 @@ impl GridHeader {
     }
 }
 
+/// A warning of a grid whose voxels are of exactly 1 mm along the patient's axes, in either direction, with the first at
+/// the origin: nobody may have filled in its header.
+pub(crate) fn unit_grid(geometry: &Geometry) -> Option<Warning> {
+    let is_along_an_axis = |row: &[f64; 4]| row[3] == 0.0 && row[..3].iter().all(|v| *v == 0.0 || v.abs() == 1.0);
+    let is_unit = geometry.spacing() == [1.0; 3] && geometry.affine()[..3].iter().all(is_along_an_axis);
+    is_unit.then_some(Warning::UnitGrid)
+}
+
 /// Largest distance, along any axis of `grid` and in its voxels, between the corners of two grids of one shape.
 fn largest_shift(grid: &Geometry, other: &Geometry) -> f64 {
     let last = grid.shape().map(|n| n as f64 - 1.0);

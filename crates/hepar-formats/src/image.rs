@@ -3,9 +3,9 @@ use std::path::{Path, PathBuf};
 use hepar_volume::{Geometry, Volume};
 
 use crate::datatype::{ByteOrder, Datatype};
-use crate::dicom::{self, DicomSource, SeriesInfo};
+use crate::dicom::{self, DicomSource, SeriesInfo, Slices};
 use crate::error::{ReadError, ReadErrorKind, WriteError};
-use crate::grid::GridHeader;
+use crate::grid::{GridHeader, unit_grid};
 use crate::nifti;
 use crate::nifti::forms::AffineSource;
 use crate::raster::{self, Labelling};
@@ -59,11 +59,36 @@ pub struct Labels {
 /// How labels are to be read. By default on the grid of their file, and cysts of the liver are liver.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LabelOptions<'a> {
-    /// The grid on which labels of DICOM are put, which a segmentation's frames must lie on and a structure set is drawn
-    /// on.
-    pub like: Option<&'a Geometry>,
+    /// What labels of DICOM are put on.
+    pub like: Option<Like<'a>>,
     /// Whether cysts of the liver, which 3D-IRCADb has as structures of their own, count as tumours.
     pub cysts_are_tumours: bool,
+}
+
+/// What labels of DICOM are put on.
+#[derive(Debug, Clone, Copy)]
+pub enum Like<'a> {
+    /// A grid, which a segmentation's frames must lie on and a structure set is drawn on.
+    Grid(&'a Geometry),
+    /// The grid of a scan. Where it was made of a DICOM series, what lies on the slices of the series gets to where these
+    /// are in the volume, whatever was mended: slices that were interpolated have the labels of the nearest.
+    Scan(&'a Scan),
+}
+
+impl<'a> Like<'a> {
+    pub(crate) fn grid(self) -> &'a Geometry {
+        match self {
+            Self::Grid(grid) => grid,
+            Self::Scan(scan) => scan.volume.geometry(),
+        }
+    }
+
+    /// The slices that the volume was made of, as long as it is on the grid of their series.
+    pub(crate) fn slices(self) -> Option<Slices> {
+        let Self::Scan(scan) = self else { return None };
+        let source = scan.dicom.as_ref().filter(|source| source.has_grid_of(&scan.volume));
+        source.map(DicomSource::slices_in_volume)
+    }
 }
 
 /// What the header of an image says.
@@ -114,8 +139,8 @@ pub struct NiftiPosition {
 /// abdomen always shows fat. A CT that was clipped to a window from −100 or less passes.
 ///
 /// # Errors
-/// When the file is no three-dimensional image of plain finite numbers, is incomplete, has no valid grid, or holds at
-/// most eight values, all labels (whole, 0 to 255); of DICOM when no series makes a CT volume.
+/// When the file is no three-dimensional image of plain finite numbers, is a single slice, is incomplete, has no valid
+/// grid, or holds at most eight values, all labels (whole, 0 to 255); of DICOM when no series makes a CT volume.
 pub fn read_scan(path: &Path) -> Result<Scan, ReadError> {
     read_scan_with(path, &ScanOptions::default())
 }
@@ -126,11 +151,31 @@ pub fn read_scan(path: &Path) -> Result<Scan, ReadError> {
 /// As [`read_scan`], and when the series cannot be found or makes no volume.
 pub fn read_scan_with(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError> {
     let fail = |kind| ReadError::new(path, kind);
-    match Format::of(path).map_err(fail)? {
-        Format::Dicom => dicom::scan(path, options).map_err(fail),
-        Format::Text(format) => text_header::read_scan(path, format),
-        Format::Other => nifti::read_scan(path),
+    let mut scan = match Format::of(path).map_err(fail)? {
+        Format::Dicom => dicom::scan(path, options).map_err(fail)?,
+        Format::Text(format) => text_header::read_scan(path, format)?,
+        Format::Other => nifti::read_scan(path)?,
+    };
+    check_thickness(&scan.volume, scan.dicom.as_ref()).map_err(fail)?;
+    // A DICOM series always states where it lies.
+    if scan.dicom.is_none() {
+        scan.warnings.extend(unit_grid(scan.volume.geometry()));
     }
+    Ok(scan)
+}
+
+/// Refuses a volume that is one voxel thick along an axis.
+fn check_thickness<T>(volume: &Volume<T>, series: Option<&DicomSource>) -> Result<(), ReadErrorKind> {
+    let [k, j, i] = volume.shape();
+    if ![k, j, i].contains(&1) {
+        return Ok(());
+    }
+    Err(ReadErrorKind::Dimensions(match series {
+        Some(series) if k == 1 => {
+            format!("it is one slice of series {}. Name the folder of the series", series.name())
+        }
+        _ => format!("it is a single slice ({i} × {j} × {k} voxels). Give the whole volume"),
+    }))
 }
 
 /// The series in a DICOM file, folder or zip archive, and what would become of each; `None` when it is something else.
@@ -170,10 +215,21 @@ pub fn read_labels_with(path: &Path, options: &LabelOptions<'_>) -> Result<Label
 /// Reads labels as [`read_labels`] does; those of DICOM are put on the grid `like`, which a segmentation's frames must
 /// lie on and a structure set is drawn on.
 ///
+/// Where the grid is that of a scan, [`read_labels_of`] reads more: a scan that was mended does not lie as its slices do.
+///
 /// # Errors
 /// As [`read_labels`], and when a segmentation lies between the voxels of the grid.
 pub fn read_labels_like(path: &Path, like: &Geometry) -> Result<Labels, ReadError> {
-    read_labels_with(path, &LabelOptions { like: Some(like), ..LabelOptions::default() })
+    read_labels_with(path, &LabelOptions { like: Some(Like::Grid(like)), ..LabelOptions::default() })
+}
+
+/// Reads the labels of a scan as [`read_labels`] does; those of DICOM are put on the grid of the scan as
+/// [`Like::Scan`] says.
+///
+/// # Errors
+/// As [`read_labels_like`].
+pub fn read_labels_of(path: &Path, scan: &Scan) -> Result<Labels, ReadError> {
+    read_labels_with(path, &LabelOptions { like: Some(Like::Scan(scan)), ..LabelOptions::default() })
 }
 
 /// Reads a label volume of any type of number as a program does that casts to 8-bit integers with a sign: fractions are
@@ -187,11 +243,14 @@ pub fn read_labels_truncated(path: &Path) -> Result<Labels, ReadError> {
 
 fn labels(path: &Path, options: &LabelOptions<'_>, label: Labelling) -> Result<Labels, ReadError> {
     let fail = |kind| ReadError::new(path, kind);
-    match Format::of(path).map_err(fail)? {
-        Format::Dicom => dicom::labels(path, options).map_err(fail),
-        Format::Text(format) => text_header::read_labels(path, format, label),
-        Format::Other => nifti::read_labels(path, label),
-    }
+    let labels = match Format::of(path).map_err(fail)? {
+        // The smallest grid of a segmentation may be one slice.
+        Format::Dicom => return dicom::labels(path, options).map_err(fail),
+        Format::Text(format) => text_header::read_labels(path, format, label)?,
+        Format::Other => nifti::read_labels(path, label)?,
+    };
+    check_thickness(&labels.volume, None).map_err(fail)?;
+    Ok(labels)
 }
 
 /// The files that the scan in `path` is read from: of a header and its voxels both, of a DICOM folder those of the series
@@ -249,11 +308,21 @@ pub fn inspect(path: &Path) -> Result<HeaderInfo, ReadError> {
 /// As [`inspect`].
 pub fn inspect_with(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, ReadError> {
     let fail = |kind| ReadError::new(path, kind);
-    match Format::of(path).map_err(fail)? {
-        Format::Dicom => dicom::inspect(path, options).map_err(fail),
-        Format::Text(format) => text_header::inspect(path, format),
-        Format::Other => nifti::inspect(path),
-    }
+    let mut header = match Format::of(path).map_err(fail)? {
+        Format::Dicom => return dicom::inspect(path, options).map_err(fail),
+        Format::Text(format) => text_header::inspect(path, format)?,
+        Format::Other => nifti::inspect(path)?,
+    };
+    header.warnings.extend(unit_grid(&header.geometry));
+    Ok(header)
+}
+
+/// Whether nobody may have filled in the header of the scan in `image`, as [`Warning::UnitGrid`] says; never of DICOM.
+///
+/// # Errors
+/// When the header cannot be read.
+pub fn has_unit_grid(image: &Path) -> Result<bool, ReadError> {
+    Ok(image.is_file() && inspect(image)?.warnings.contains(&Warning::UnitGrid))
 }
 
 /// Writes labels as bytes on `grid`, in the format of the name: NIfTI (`.nii`, `.nii.gz`), NRRD (`.nrrd`, and
@@ -297,15 +366,30 @@ pub fn write_probabilities(path: &Path, probabilities: &Volume<u8>, grid: &GridH
 /// Endings of images that are written, the longer ones first.
 const WRITTEN: [&str; 5] = [".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha"];
 
+/// Endings of files that one image is read from; where its voxels are in a second file, the header's.
+const READ: [&str; 9] = [".nii.gz", ".nii", ".hdr.gz", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm"];
+
+/// The last part of a path, in lower case.
+fn lower_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase()
+}
+
 /// The ending by which a path names an image that can be written, in lower case; empty when it names none.
 fn ending(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let name = lower_name(path);
     WRITTEN.iter().find(|ending| name.ends_with(*ending)).map_or(String::new(), |ending| (*ending).to_owned())
 }
 
 /// Whether a path names an image that can be written, by its ending: `.nii`, `.nii.gz`, `.nrrd`, `.seg.nrrd`, `.mha`.
 pub fn names_an_image(path: &Path) -> bool {
     !ending(path).is_empty()
+}
+
+/// Whether a path names an image that can be read, by its ending: those that [`names_an_image`] knows, `.hdr`, `.hdr.gz`,
+/// `.nhdr`, `.mhd` and `.dcm`. A header stands for itself and the file with its voxels.
+pub fn names_a_readable_image(path: &Path) -> bool {
+    let name = lower_name(path);
+    READ.iter().any(|ending| name.ends_with(*ending))
 }
 
 /// Which reader a path is for.

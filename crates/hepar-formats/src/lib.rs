@@ -33,15 +33,16 @@ pub use atomic::write_atomically;
 pub use datatype::{ByteOrder, Datatype};
 pub use derived::{write_fractional_segmentation, write_measurements, write_segmentation, write_structure_set};
 pub use dicom::{
-    DicomError, DicomSource, ElementTag, LesionMeasures, Measurements, Provenance, SegmentationReference,
+    DicomError, DicomSource, ElementTag, LesionMeasures, MOST_VOXELS, Measurements, Provenance, SegmentationReference,
     SegmentationType, SeriesInfo, StackProblem, Verdict,
 };
 pub use error::{ReadError, ReadErrorKind, WriteError, WriteErrorKind};
 pub use grid::GridHeader;
 pub use image::{
-    HeaderInfo, LabelOptions, Labels, NiftiPosition, Scan, ScanOptions, files_of_labels, files_of_scan, inspect,
-    inspect_with, is_patient_folder, labels_need_grid, list_series, names_an_image, read_labels, read_labels_like,
-    read_labels_truncated, read_labels_with, read_scan, read_scan_with, write_labels, write_probabilities, write_scan,
+    HeaderInfo, LabelOptions, Labels, Like, NiftiPosition, Scan, ScanOptions, files_of_labels, files_of_scan,
+    has_unit_grid, inspect, inspect_with, is_patient_folder, labels_need_grid, list_series, names_a_readable_image,
+    names_an_image, read_labels, read_labels_like, read_labels_of, read_labels_truncated, read_labels_with, read_scan,
+    read_scan_with, write_labels, write_probabilities, write_scan,
 };
 pub use nifti::forms::AffineSource;
 pub use segments::{Meaning, SegmentsBy};

@@ -103,6 +103,16 @@ pub enum Warning {
     },
     /// No segment of a DICOM object says that it is liver or tumour: labels are the numbers of the segments.
     SegmentsByNumber,
+    /// The segments of a DICOM object are fractions or probabilities, which were cut at one half.
+    FractionsCut,
+    /// A DICOM object has nothing on some slices of the grid that it was put on, between others near them.
+    SlicesEmpty {
+        /// How many.
+        count: usize,
+    },
+    /// The voxels measure 1 mm along the patient's axes and the first lies at the origin: what a header says when nobody
+    /// filled it in.
+    UnitGrid,
 }
 
 impl fmt::Display for Warning {
@@ -168,6 +178,17 @@ impl fmt::Display for Warning {
             Self::SegmentsByNumber => {
                 f.write_str("no segment says that it is liver or tumour: the labels are the numbers of the segments")
             }
+            Self::FractionsCut => f.write_str("its segments are fractional: at least one half counts as inside"),
+            Self::SlicesEmpty { count } => write!(
+                f,
+                "it has nothing on {count} slices between those that it has something on. Are they missing in the CT that \
+                 it was drawn on?"
+            ),
+            Self::UnitGrid => f.write_str(
+                "the header says voxels of 1 mm along the patient's axes, the first at the origin, as a header does \
+                 that nobody filled in; LiTS volumes 28 to 47 say so falsely. If it is wrong, so are all volumes and \
+                 diameters",
+            ),
         }
     }
 }

@@ -4,8 +4,8 @@ mod by_hand;
 
 use by_hand::{File, gzip, save, saved, some_hounsfield_units};
 use hepar_formats::{
-    ByteOrder, Datatype, GridHeader, ScanOptions, Warning, WriteErrorKind, files_of_scan, inspect, read_labels,
-    read_scan, write_labels, write_scan,
+    ByteOrder, Datatype, GridHeader, ScanOptions, Warning, WriteErrorKind, files_of_scan, has_unit_grid, inspect,
+    read_labels, read_scan, write_labels, write_scan,
 };
 use hepar_volume::{Geometry, Volume};
 use proptest::prelude::*;
@@ -249,6 +249,19 @@ fn a_header_without_orientation_gives_a_warning_and_axes_along_the_spacing() {
     let scan = read_with(|file| file.sform_code = 0);
     assert_eq!(scan.warnings, [Warning::NoOrientation { axes: "RAS".to_owned() }]);
     assert_eq!(scan.volume.geometry(), &Geometry::axis_aligned([2, 2, 3], [2.5, 0.75, 0.75]).unwrap());
+}
+
+#[test]
+fn a_header_that_nobody_may_have_filled_in_gives_a_warning() {
+    let mut file = File::new([3, 2, 2], 4);
+    file.pixdim = [1.0; 4];
+    file.srow = [[1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+    let (_folder, path) = saved("ct.nii", &file.with(&some_hounsfield_units(12)));
+    assert_eq!(read_scan(&path).unwrap().warnings, [Warning::UnitGrid]);
+    assert_eq!(inspect(&path).unwrap().warnings, [Warning::UnitGrid]);
+    assert!(has_unit_grid(&path).unwrap());
+    file.srow[2][3] = -500.0;
+    assert!(read_with(|moved| *moved = file).warnings.is_empty(), "it says where the scan lies");
 }
 
 #[test]

@@ -73,13 +73,20 @@ fn nrrd_of_others_is_read() {
     // Apart from its voxels, which are at the end of their file.
     let detached = header.replace("\n\n", "\nbyte skip: -1\ndata file: x.raw\n");
     let (folder, path) = saved("x.nhdr", detached.as_bytes());
-    assert!(matches!(read_scan(&path).unwrap_err().kind(), ReadErrorKind::Pair { .. }));
+    assert!(matches!(read_scan(&path).unwrap_err().kind(), ReadErrorKind::DataFile { .. }));
     std::fs::write(folder.path().join("x.raw"), [&[7u8; 100][..], &voxels].concat()).unwrap();
     assert_eq!(read_scan(&path).unwrap().volume, scan.volume);
-    // A header may not name files elsewhere.
-    let stray = detached.replace("x.raw", "../../../etc/x.raw");
-    std::fs::write(&path, stray).unwrap();
-    assert_eq!(read_scan(&path).unwrap().volume, scan.volume, "only the name counts");
+    // A header may name neither a file elsewhere, though there is one of that name here, nor several.
+    for (name, problem) in [
+        ("../x.raw", "is no file in the folder of the header, where it must be"),
+        ("/etc/x.raw", "is no file in the folder of the header, where it must be"),
+        ("LIST", "is a list of files, which is not read"),
+        ("x%03d.raw 1 2 1", "is a list of files, which is not read"),
+    ] {
+        std::fs::write(&path, detached.replace("x.raw", name)).unwrap();
+        let said = read_scan(&path).unwrap_err().kind().to_string();
+        assert_eq!(said, format!("data file of its header, {name:?}, {problem}"));
+    }
 }
 
 #[test]
@@ -105,6 +112,29 @@ fn metaimage_of_others_is_read() {
     let files = files_of_scan(&path, &ScanOptions::default()).unwrap();
     assert_eq!(files, [path.clone(), folder.path().join("x.zraw")]);
     assert_eq!(files_of_labels(&path).unwrap(), files);
+    std::fs::write(&path, header("./x.zraw", true)).unwrap();
+    assert_eq!(read_scan(&path).unwrap().volume, scan.volume);
+    std::fs::write(&path, header("../x.zraw", true)).unwrap();
+    let said = read_scan(&path).unwrap_err().kind().to_string();
+    assert!(said.starts_with("ElementDataFile of its header, \"../x.zraw\", is no file in the folder"), "{said}");
+}
+
+#[test]
+fn a_single_slice_is_no_volume_in_any_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let geometry = Geometry::axis_aligned([1, 5, 6], [2.0; 3]).unwrap();
+    let scan = Volume::from_fn(geometry.clone(), |[_, j, i]| (j * 40 + i) as i16 - 1000);
+    let labels = scan.map(|_| 1u8);
+    let grid = GridHeader::from_geometry(&geometry);
+    for ending in ["nii", "nrrd", "mha"] {
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(format!("{name}.{ending}")));
+        write_scan(&a, &scan, &grid).unwrap();
+        write_labels(&b, &labels, &grid).unwrap();
+        let expected = "it is a single slice (6 × 5 × 1 voxels). Give the whole volume";
+        assert_eq!(read_scan(&a).unwrap_err().kind().to_string(), expected, "{ending}");
+        assert_eq!(read_labels(&b).unwrap_err().kind().to_string(), expected, "{ending}");
+        assert_eq!(inspect(&a).unwrap().dims, [6, 5, 1], "{ending}");
+    }
 }
 
 #[test]

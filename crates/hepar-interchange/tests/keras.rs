@@ -129,6 +129,25 @@ fn only_the_order_of_the_numbers_counts() {
 }
 
 #[test]
+fn a_network_that_is_far_too_large_is_refused_before_room_is_made_for_it() {
+    let shape = |width: u64| [3, 3, 3, 1, width].map(u64::to_le_bytes).concat();
+    // conv9 would have 4096 × 4104 × 27 weights.
+    for width in [4096, 5000] {
+        let error = refused(changed("keras2_3d.h5", &shape(4), &shape(width)));
+        assert!(error.contains("more than 4096 channels or 1 GiB of weights"), "{error}");
+    }
+}
+
+#[test]
+fn weights_of_half_precision_are_called_so() {
+    // As HDF5 describes a type: class and flags, bytes, first bit and number of bits, where exponent and mantissa are, bias.
+    let float32 = b"\x11\x20\x1f\0\x04\0\0\0\0\0\x20\0\x17\x08\0\x17\x7f\0\0\0";
+    let float16 = b"\x11\x20\x0f\0\x02\0\0\0\0\0\x10\0\x0a\x05\0\x0a\x0f\0\0\0";
+    let error = refused(changed("keras2_3d.h5", float32, float16));
+    assert!(error.contains("is stored as float16; weights are read from float32"), "{error}");
+}
+
+#[test]
 fn numbers_that_are_none_are_refused() {
     let weights = read_weights(golden("keras2_3d.h5")).unwrap();
     let first = weights.get("conv1.norm.gamma").unwrap()[0].to_le_bytes();

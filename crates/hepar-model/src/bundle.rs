@@ -45,6 +45,12 @@ pub struct Card {
     pub tumour: Stage,
 }
 
+/// What cards of all versions have.
+#[derive(Deserialize)]
+struct Layout {
+    schema: u32,
+}
+
 /// What a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,10 +193,12 @@ impl Bundle {
     }
 
     fn assemble(card: &str, read: impl Fn(&str) -> Result<Vec<u8>, BundleErrorKind>) -> Result<Self, BundleErrorKind> {
-        let card: Card = toml::from_str(card).map_err(Box::new)?;
-        if card.schema != SCHEMA {
-            return Err(BundleErrorKind::Schema(card.schema));
+        // A newer card may have keys that this program does not know.
+        let Layout { schema } = toml::from_str(card).map_err(Box::new)?;
+        if schema != SCHEMA {
+            return Err(BundleErrorKind::Schema(schema));
         }
+        let card: Card = toml::from_str(card).map_err(Box::new)?;
         let mut files = BTreeMap::new();
         for name in StageName::ALL {
             let stage = card.stage(name);
@@ -370,6 +378,30 @@ mod tests {
         assert!(broken(|c| c.tumour.weights = "../x".into()).contains("plain file name"));
         assert!(broken(|c| c.tumour.sha256 = "0".repeat(64)).contains("SHA-256"));
         assert!(broken(|c| c.liver.weights = "gone.safetensors".into()).contains("gone.safetensors"));
+    }
+
+    #[test]
+    fn a_patch_that_no_memory_has_room_for_is_refused() {
+        let refused = |patch: [usize; 3]| {
+            let mut card = card();
+            card.liver.patch = patch;
+            error_of(&card)
+        };
+        assert!(refused([32, 32, 8192]).contains("a side of more than 4096 voxels"));
+        assert!(refused([32, 2048, 2048]).contains("more than 67108864 voxels"));
+        let of_article = Stage { patch: [32, 224, 224], ..card().liver };
+        assert!(of_article.config().is_ok());
+    }
+
+    #[test]
+    fn a_card_of_a_newer_schema_is_called_so_whatever_else_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&card(), folder.path());
+        let newer = format!("schema = {}\nnovelty = true", SCHEMA + 1);
+        let text = toml::to_string(&card()).unwrap().replace(&format!("schema = {SCHEMA}"), &newer);
+        std::fs::write(folder.path().join(CARD_FILE), text).unwrap();
+        let error = Bundle::open(folder.path()).unwrap_err();
+        assert!(matches!(error.kind(), BundleErrorKind::Schema(schema) if *schema == SCHEMA + 1), "{}", error.kind());
     }
 
     #[test]

@@ -4,6 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::topology::{Dimensions, NetworkConfig, SIDE_MULTIPLE};
 
+/// The longest side of a window, in voxels.
+const LONGEST_SIDE: usize = 4096;
+
+/// The most voxels of a window; of the first maps of the article's networks, as many would take 8 GiB.
+const MOST_VOXELS: u64 = 1 << 26;
+
 /// Which of the three networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -162,6 +168,12 @@ impl Stage {
         let refuse = |what: String| Err(StageError(what));
         if !config.accepts(self.patch) {
             return refuse(format!("the patch {:?} has a side that is no multiple of {SIDE_MULTIPLE}", self.patch));
+        }
+        if self.patch.iter().any(|&side| side > LONGEST_SIDE) {
+            return refuse(format!("the patch {:?} has a side of more than {LONGEST_SIDE} voxels", self.patch));
+        }
+        if self.patch.iter().map(|&side| side as u64).product::<u64>() > MOST_VOXELS {
+            return refuse(format!("the patch {:?} has more than {MOST_VOXELS} voxels", self.patch));
         }
         if !self.window.is_valid() {
             return refuse(format!("the window {:?} is empty", self.window.0));

@@ -339,6 +339,10 @@ impl OwnFolder {
 ///
 /// The number of steps, the learning rate and the distances of validations and checkpoints may.
 fn difference(before: &TrainConfig, now: &TrainConfig) -> Result<Option<String>, TrainError> {
+    // Configurations of two stages differ in much else.
+    if before.stage != now.stage {
+        return Ok(Some("stage".to_owned()));
+    }
     let table = |config: &TrainConfig| config.to_toml().map(|text| text.parse::<toml::Table>().unwrap_or_default());
     let may_change = ["steps", "learning_rate", "validate_every", "checkpoint_every"];
     let (before, now) = (table(before)?, table(now)?);
@@ -390,6 +394,12 @@ mod tests {
         assert_eq!(difference(&config, &other).unwrap().as_deref(), Some("schedule"));
         let held_out = TrainConfig { fold: Some(1), ..config.clone() };
         assert_eq!(difference(&config, &held_out).unwrap().as_deref(), Some("fold"));
+    }
+
+    #[test]
+    fn runs_of_two_networks_differ_in_their_stage() {
+        let [localizer, liver] = [StageName::Localizer, StageName::Liver].map(TrainConfig::smoke);
+        assert_eq!(difference(&localizer, &liver).unwrap().as_deref(), Some("stage"));
     }
 
     /// Makes the folder `name` in `root`, with a file that says `text`.

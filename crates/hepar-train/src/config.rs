@@ -34,6 +34,10 @@ pub struct TrainConfig {
     pub liver_hu: Option<f32>,
     /// Voxels of one sample, `[d, h, w]`; multiples of 32 (d = 1 for the localizer).
     pub patch: [usize; 3],
+    /// Voxels of a patch in validation and in the exported stage, `[d, h, w]`; none: those of a sample. Larger ones show the
+    /// network more than training had time for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exported_patch: Option<[usize; 3]>,
     /// Samples that go through the network together.
     pub batch: usize,
     /// Batches whose gradients make one step, at least 1: more samples a step than fit into memory at once.
@@ -284,7 +288,7 @@ impl TrainConfig {
             sha256: sha256.to_owned(),
             window: self.window,
             grid: self.grid,
-            patch: self.patch,
+            patch: self.exported_patch.unwrap_or(self.patch),
             overlap: self.overlap,
             threshold: self.threshold,
             least_volume_ml: self.least_volume_ml,
@@ -314,7 +318,11 @@ impl TrainConfig {
     /// # Errors
     /// When one makes no sense; the text says which and what would.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.stage_table("", "").config().map_err(|e| ConfigError::Value(e.to_string()))?;
+        let stage = self.stage_table("", "");
+        let in_training = Stage { patch: self.patch, ..stage.clone() };
+        for stage in [in_training, stage] {
+            stage.config().map_err(|e| ConfigError::Value(e.to_string()))?;
+        }
         let problem =
             self.sampling_problem().or_else(|| self.running_problem()).or_else(|| self.augmentation_problem());
         problem.map_or(Ok(()), |text| Err(ConfigError::Value(text)))
@@ -341,6 +349,9 @@ impl TrainConfig {
         match self.grid {
             Grid::ResizedInPlane { size } if size != [h, w] => {
                 Some(format!("slices resized to {size:?} and the patch {:?} disagree in plane", self.patch))
+            }
+            Grid::ResizedInPlane { .. } if self.exported_patch.is_some_and(|[_, j, i]| [j, i] != [h, w]) => {
+                Some("slices resized in plane have one size: exported_patch disagrees with patch".into())
             }
             Grid::Native | Grid::Spacing { .. } if planar => {
                 Some("the localizer looks at slices that are resized in plane: grid.kind = \"resized-in-plane\"".into())

@@ -35,7 +35,6 @@ pub mod run;
 pub mod sample;
 mod schedule;
 pub mod split;
-mod unit_grid;
 pub mod validate;
 
 pub use check::{CaseReport, Finding, LabelFacts, ScanFacts, check};
@@ -43,9 +42,10 @@ pub use config::{Augmentation, ConfigError, LesionDraw, Loss, Schedule, TrainCon
 pub use dataset::{Case, PatientId, Source, discover, discover_all};
 pub use error::{DataError, StartError, TrainError};
 pub use export::{ExportedStage, export_stage};
+pub use hepar_formats::has_unit_grid;
+pub use npy::{NpyError, check_npy};
 pub use observe::{Observer, View};
 pub use pack::{PackError, Packed, Packing};
 pub use prepare::Cache;
 pub use run::{Control, DEFAULT_MEMORY, Summary, train};
 pub use split::{LeftOut, Split, fold_of};
-pub use unit_grid::has_unit_grid;

@@ -13,9 +13,13 @@ use zip::result::ZipError;
 /// How many bytes one byte of DEFLATE becomes at most.
 const MOST_INFLATED: u64 = 1032;
 
+/// The most bytes of a header's text; numpy's mostly has 118.
+const MOST_TEXT: u32 = 4096;
+
 /// Why an array cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NpyError {
+#[non_exhaustive]
+pub enum NpyError {
     /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -25,6 +29,9 @@ pub(crate) enum NpyError {
     /// The archive has no such array.
     #[error("it has no array {0}")]
     Missing(String),
+    /// The header is long or has parts in parts, which those of plain arrays have not.
+    #[error("it does not begin as an array of plain numbers does")]
+    NotPlain,
     /// The array's header is not understood.
     #[error(transparent)]
     Header(#[from] ReadHeaderError),
@@ -78,12 +85,35 @@ impl Npz {
 /// Whoever reads the array does so afterwards, from its first byte again: room for it is made by what the header says.
 ///
 /// # Errors
-/// When it claims more, or cannot be read.
-fn check_npy<T>(mut bytes: impl Read, held: u64) -> Result<(), NpyError> {
-    let Header { shape, .. } = Header::from_reader(&mut bytes)?;
+/// When it claims more, cannot be read, or is none of an array of plain numbers.
+pub fn check_npy<T>(bytes: impl Read, held: u64) -> Result<(), NpyError> {
+    let Header { shape, .. } = read_header(bytes)?;
     let size = shape.iter().try_fold(size_of::<T>(), |size, &length| size.checked_mul(length));
     let is_there = |size: usize| size as u64 <= held && Vec::<u8>::new().try_reserve_exact(size).is_ok();
     if size.is_some_and(is_there) { Ok(()) } else { Err(NpyError::Claim { shape, held }) }
+}
+
+/// The header at the beginning of an `.npy` array.
+///
+/// The parser of headers takes twice as long for each bracket within another, so headers with such do not get to it.
+fn read_header(mut bytes: impl Read) -> Result<Header, NpyError> {
+    // Six bytes of magic, two of the version, and the length of the text: two in version 1, four in later ones.
+    let mut header = vec![0; 12];
+    bytes.read_exact(&mut header)?;
+    let (start, length): (usize, u32) = match header[6] {
+        1 => (10, u32::from(u16::from_le_bytes([header[8], header[9]]))),
+        _ => (12, u32::from_le_bytes([header[8], header[9], header[10], header[11]])),
+    };
+    if length > MOST_TEXT {
+        return Err(NpyError::NotPlain);
+    }
+    header.resize((start + length as usize).max(12), 0);
+    bytes.read_exact(&mut header[12..])?;
+    let count = |bracket: u8| header[start..].iter().filter(|&&byte| byte == bracket).count();
+    if count(b'[') > 0 || count(b'{') > 1 || count(b'(') > 1 {
+        return Err(NpyError::NotPlain);
+    }
+    Ok(Header::from_reader(&mut header.as_slice())?)
 }
 
 /// The first bytes of an `.npy` file of a type, as `|u1` or `<f4`, that claims to have a shape, as `(2, 3)`.
@@ -109,6 +139,17 @@ mod tests {
         let overflowing = check(&header("(4294967296, 4294967296, 4294967296)"));
         assert!(matches!(overflowing, Err(NpyError::Claim { .. })));
         check(&[header("(2, 3)"), vec![0; 24]].concat()).unwrap();
+    }
+
+    #[test]
+    fn a_header_with_brackets_in_brackets_is_refused_before_it_is_parsed() {
+        let check = |bytes: &[u8]| check_npy::<f32>(bytes, bytes.len() as u64);
+        for shape in ["[", "{", "("].map(|bracket| bracket.repeat(60)) {
+            assert!(matches!(check(&header("<f4", &shape)), Err(NpyError::NotPlain)), "{shape}");
+        }
+        assert!(matches!(check(&header("<f4", &format!("({})", "1,".repeat(5000)))), Err(NpyError::NotPlain)));
+        assert!(matches!(check(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}"), Err(NpyError::NotPlain)));
+        assert!(matches!(check(b"\x93NUMPY"), Err(NpyError::Io(_))));
     }
 
     #[test]

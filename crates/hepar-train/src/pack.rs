@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hepar_formats::{GridHeader, WriteError, write_labels, write_scan};
+use hepar_formats::{GridHeader, WriteError, has_unit_grid, write_labels, write_scan};
 use hepar_model::stage::Grid;
 use hepar_volume::{Margin, Reach, Volume, VoxelBox, resample_nearest, resize_mean};
 use rayon::prelude::*;
@@ -12,7 +12,6 @@ use rayon::prelude::*;
 use crate::dataset::{Case, Source};
 use crate::error::DataError;
 use crate::prepare::read_canonical;
-use crate::unit_grid::has_unit_grid;
 
 /// What is kept of a scan.
 #[derive(Debug, Clone, Copy, PartialEq)]

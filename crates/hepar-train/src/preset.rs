@@ -73,6 +73,7 @@ impl TrainConfig {
             liver_hu: None,
             greatest_exposure: None,
             patch: [64, 96, 96],
+            exported_patch: None,
             batch: 2,
             steps: 4000,
             loss: Loss::Dice,
@@ -139,8 +140,9 @@ impl TrainConfig {
         let common = Self {
             widths: [32, 32, 64, 128, 256, 512],
             patch: [32, 96, 96],
+            exported_patch: Some([32, 128, 128]),
             loss: Loss::DiceCrossEntropy,
-            liver_hu: Some(105.0),
+            liver_hu: Some(106.2),
             least_volume_ml: 50.0,
             learning_rate: 7e-4,
             phantoms: 12,
@@ -152,6 +154,7 @@ impl TrainConfig {
                 widths: [16, 16, 32, 64, 128, 256],
                 window: Window([0.0, 200.0]),
                 patch: [1, 256, 256],
+                exported_patch: None,
                 liver_hu: None,
                 steps: 1600,
                 learning_rate: 1e-3,
@@ -240,6 +243,7 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hepar_model::bundle::Card;
 
     #[test]
     fn every_preset_is_valid_and_survives_its_file() {
@@ -320,14 +324,29 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_preset_shipped_has_what_the_last_phases_have_but_length_rate_start_data_and_what_was_set_afterwards() {
-        for (stage, last) in [
+    /// The configuration of the last phase of each network of the shipped model.
+    fn last_phases() -> [(StageName, TrainConfig); 3] {
+        [
             (StageName::Localizer, "/localizer.toml"),
             (StageName::Liver, "/liver-bulging.toml"),
             (StageName::Tumour, "/tumour-long.toml"),
-        ] {
-            let (_, last) = shipped_files().into_iter().find(|(name, _)| name == last).unwrap();
+        ]
+        .map(|(stage, last)| (stage, shipped_files().into_iter().find(|(name, _)| name == last).unwrap().1))
+    }
+
+    #[test]
+    fn the_shipped_model_has_what_its_configurations_say() {
+        let card = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/raunet-lits/model.toml");
+        let card: Card = toml::from_str(&std::fs::read_to_string(card).unwrap()).unwrap();
+        for (name, last) in last_phases() {
+            let stage = card.stage(name);
+            assert_eq!(&last.stage_table(&stage.weights, &stage.sha256), stage);
+        }
+    }
+
+    #[test]
+    fn the_preset_shipped_has_what_the_last_phases_have_but_length_rate_start_and_data() {
+        for (stage, last) in last_phases() {
             let shipped = TrainConfig::shipped(stage);
             let same = TrainConfig {
                 steps: last.steps,
@@ -335,16 +354,9 @@ mod tests {
                 start: last.start.clone(),
                 // Another seed, so as not to begin with the samples of the phase before.
                 seed: last.seed,
-                // The same as 105 HU of the networks that began with the median.
-                liver_hu: last.liver_hu,
                 liver_only: last.liver_only.clone(),
                 cropped: last.cropped.clone(),
                 exclude: last.exclude.clone(),
-                // In the shipped model these were set after the training.
-                margin: last.margin,
-                overlap: last.overlap,
-                threshold: last.threshold,
-                least_volume_ml: last.least_volume_ml,
                 ..shipped
             };
             assert_eq!(same, last, "{stage}");

@@ -128,6 +128,7 @@ fn train_until(
     is_cancelled: &IsCancelled<'_>,
 ) -> Result<Summary, TrainError> {
     config.check()?;
+    let device = control.place.device()?;
     // Phantoms need no folder.
     let cases = if data.is_empty() { Vec::new() } else { discover(data)? };
     let split = Split::new(&cases, config)?.without_unit_grids(config)?;
@@ -155,7 +156,6 @@ fn train_until(
     if !session.mine(&mut material, start.as_ref())? {
         return Ok(Summary::of(&state, config));
     }
-    let device = control.place.device()?;
     let learner = Learner::new(config, device, checkpoint, start, state)?;
     session.run(&material, learner)
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use hepar_formats::has_unit_grid;
 use hepar_model::bundle::sha256;
 use hepar_model::stage::StageName;
 
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source, lists};
 use crate::error::DataError;
-use crate::unit_grid::has_unit_grid;
 
 /// The cases of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]

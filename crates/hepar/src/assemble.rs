@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::embedded::ModelError;
 use crate::error::{Error, ErrorKind};
-use crate::output::{plan_new_file, write_file};
+use crate::output::write_new_files;
 
 /// Folders of the training runs of each stage: one, or several whose networks become an ensemble.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,16 +125,16 @@ impl Runs {
     }
 }
 
-/// Writes a model's folder, its card last, and opens it; `card` is the text of `model.toml`.
+/// Writes a model's folder, whole or not at all, and opens it; `card` is the text of `model.toml`.
 pub(crate) fn write_bundle(card: &str, stages: &[StageFiles; 3], folder: &Path) -> Result<Bundle, Error> {
     let names: Vec<String> = stages.iter().flat_map(|s| s.stage.files()).map(|file| file.weights).collect();
     let bytes = stages.iter().flat_map(|s| &s.bytes).map(Vec::as_slice);
-    let weights: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(bytes).collect();
+    let mut files: Vec<(&str, &[u8])> = names.iter().map(String::as_str).zip(bytes).collect();
     // What does not fit fails here, before anything is written.
-    Bundle::from_memory(card, &weights).map_err(ModelError::from)?;
-    let files = || weights.iter().copied().chain([(CARD_FILE, card.as_bytes())]);
-    files().try_for_each(|(name, _)| plan_new_file(&folder.join(name)))?;
-    files().try_for_each(|(name, bytes)| write_file(&folder.join(name), bytes))?;
+    Bundle::from_memory(card, &files).map_err(ModelError::from)?;
+    // The last: where there is a card, there is a model.
+    files.push((CARD_FILE, card.as_bytes()));
+    write_new_files(folder, &files)?;
     Ok(Bundle::open(folder).map_err(ModelError::from)?)
 }
 

@@ -1,4 +1,4 @@
-//! What cases are called.
+//! Which scans were named, and what their cases are called.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,66 @@ use crate::error::{Error, ErrorKind};
 pub use hepar_formats::names_an_image;
 
 /// Endings of image files, the longer ones first.
-const ENDINGS: [&str; 11] =
-    [".nii.gz", ".nii", ".hdr", ".img", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm", ".zip"];
+const ENDINGS: [&str; 13] = [
+    ".nii.gz",
+    ".nii",
+    ".hdr.gz",
+    ".hdr",
+    ".img.gz",
+    ".img",
+    ".seg.nrrd",
+    ".nrrd",
+    ".nhdr",
+    ".mha",
+    ".mhd",
+    ".dcm",
+    ".zip",
+];
 
-/// The scans that `inputs` name: a folder that holds images stands for these, sorted by name; everything else, a DICOM
-/// folder too, for itself.
-///
-/// # Errors
-/// When a folder cannot be listed.
-pub fn scans_in(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
-    let mut scans = Vec::new();
-    for input in inputs {
-        let images = if input.is_dir() { images_in(input)? } else { Vec::new() };
-        if images.is_empty() {
-            scans.push(input.clone());
-        } else {
-            scans.extend(images);
+/// Scans to be segmented, as the user named them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scans {
+    named: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
+}
+
+impl Scans {
+    /// The scans that `named` stand for: a folder that holds images for these, sorted by name; everything else, a DICOM
+    /// folder too, for itself.
+    ///
+    /// # Errors
+    /// When a folder cannot be listed.
+    pub fn of(named: &[PathBuf]) -> Result<Self, Error> {
+        let mut paths = Vec::new();
+        for path in named {
+            let images = if path.is_dir() { images_in(path)? } else { Vec::new() };
+            if images.is_empty() {
+                paths.push(path.clone());
+            } else {
+                paths.extend(images);
+            }
+        }
+        Ok(Self { named: named.to_owned(), paths })
+    }
+
+    /// The files and folders that were named.
+    pub fn named(&self) -> &[PathBuf] {
+        &self.named
+    }
+
+    /// The files and DICOM folders of the scans.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// The only scan, if it was named itself. A folder of images may hold more the next time, so that a scan in it is not
+    /// alone even when it is the only one.
+    pub fn alone(&self) -> Option<&Path> {
+        match (&self.named[..], &self.paths[..]) {
+            ([named], [path]) if named == path => Some(path),
+            _ => None,
         }
     }
-    Ok(scans)
 }
 
 /// The images of formats that hold one volume a file directly in a folder, sorted by name.
@@ -39,13 +80,15 @@ fn images_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(images)
 }
 
-/// The name of the case in `path`: the name of the file without the ending of its format, or that of the folder.
+/// The name of the case in `path`: the name of the file without the ending of its format, or that of the folder. A name of
+/// which nothing, `.` or `..` would be left stays whole, for results go to folders of these names.
 pub fn case_name(path: &Path) -> String {
     let name = file_name(path);
     let lower = name.to_ascii_lowercase();
     let ending = ENDINGS.iter().find(|ending| lower.ends_with(*ending) && lower.len() > ending.len());
     // The endings are ASCII, so that cutting off as many bytes leaves whole characters.
-    ending.map_or(name.clone(), |ending| name[..name.len() - ending.len()].to_owned())
+    let shorter = ending.map(|ending| &name[..name.len() - ending.len()]).filter(|left| !matches!(*left, "." | ".."));
+    shorter.map_or_else(|| name.clone(), str::to_owned)
 }
 
 /// The names of several cases, each unlike the others; where file names are the same, the name of the folder is put
@@ -93,6 +136,7 @@ mod tests {
         assert_eq!(name("a/b.c.nii.gz"), "b.c");
         assert_eq!(name("ct.NII"), "ct");
         assert_eq!(name("pair.hdr"), "pair");
+        assert_eq!(name("pair.img.gz"), "pair");
         assert_eq!(name("ct.seg.nrrd"), "ct");
         assert_eq!(name("study.zip"), "study");
         assert_eq!(name("folder/"), "folder");
@@ -108,6 +152,10 @@ mod tests {
         assert_eq!(case_name(&inner.join("..")), "study");
         assert_eq!(case_name(&inner.join(".")), "series");
         assert_eq!(case_name(Path::new("/")), "scan");
+        for file in ["..nii.gz", "...nii.gz", "...mha", "...seg.nrrd"] {
+            assert_eq!(case_name(Path::new(file)), file);
+        }
+        assert_eq!(case_name(Path::new("....nii")), "...");
     }
 
     #[test]
@@ -116,8 +164,22 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         ["b.nii", "a.nii.gz", "notes.txt"].iter().for_each(|name| std::fs::write(path(name), "").unwrap());
         std::fs::create_dir(path("empty")).unwrap();
-        let found = scans_in(&[folder.path().to_owned(), path("empty"), path("none.nii")]).unwrap();
-        assert_eq!(found, [path("a.nii.gz"), path("b.nii"), path("empty"), path("none.nii")]);
+        let found = Scans::of(&[folder.path().to_owned(), path("empty"), path("none.nii")]).unwrap();
+        assert_eq!(found.paths(), [path("a.nii.gz"), path("b.nii"), path("empty"), path("none.nii")]);
+    }
+
+    #[test]
+    fn a_scan_is_alone_when_it_was_named_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let scan = folder.path().join("a.nii");
+        std::fs::write(&scan, "").unwrap();
+        let alone = |named: &[&Path]| {
+            let named: Vec<PathBuf> = named.iter().map(|path| path.to_path_buf()).collect();
+            Scans::of(&named).unwrap().alone().map(Path::to_owned)
+        };
+        assert_eq!(alone(&[&scan]), Some(scan.clone()));
+        assert_eq!(alone(&[folder.path()]), None);
+        assert_eq!(alone(&[&scan, &scan]), None);
     }
 
     #[test]

@@ -7,11 +7,11 @@ use hepar_report::html::is_own_page;
 use hepar_report::page::{CohortEntry, cohort_page, cohort_picture};
 use hepar_report::{CohortRow, cohort_csv};
 
-use crate::cases::{case_name, case_names, names_an_image};
-use crate::error::{Error, sentence};
+use crate::cases::{Scans, case_name, case_names, names_an_image};
+use crate::error::{Error, ErrorKind, sentence};
 use crate::output::{
-    Contents, Destination, ImageFile, OutputError, OutputErrorKind, REPORT_FILE, ResultFolder, check_replaceable,
-    write_file,
+    Contents, Destination, ImageFile, OutputError, OutputErrorKind, REPORT_FILE, ResultFolder, check_no_input,
+    check_replaceable, write_file,
 };
 use crate::segment::{Options, SegmentedCase, Segmenter};
 use crate::watch::Listener;
@@ -40,7 +40,7 @@ pub struct PlannedCase {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cohort {
     cases: Vec<PlannedCase>,
-    /// The table and the page, for several scans.
+    /// The table and the page, unless the scan is alone.
     summary: Option<Summary>,
 }
 
@@ -73,35 +73,48 @@ impl PlannedCase {
 }
 
 impl Cohort {
-    /// Plans the results of `inputs`, at least one, and checks that they can be written.
+    /// Plans the results of `scans`, at least one, and checks that they can be written.
     ///
-    /// The result of one scan goes to `output`: a folder, or a `.nii.gz`, `.nrrd` or `.mha` file for labels alone; by default to
-    /// `CASE-hepar`. Those of several go to folders in `output`, by default `cohort-hepar`, with the table
-    /// [`COHORT_FILE`] and the page [`COHORT_PAGE`]. `contents` says what a folder holds beside labels and tables.
-    /// `force` lets results of hepar be replaced.
+    /// The result of a scan that is alone goes to `output`: a folder, or a `.nii.gz`, `.nrrd` or `.mha` file for labels
+    /// alone; by default to `CASE-hepar`. Those of several, or of a folder of images, go to folders in `output`, by default
+    /// `cohort-hepar`, with the table [`COHORT_FILE`] and the page [`COHORT_PAGE`]. `contents` says what a folder holds
+    /// beside labels and tables. `force` lets results of hepar be replaced.
     ///
     /// # Errors
-    /// When a result cannot be written or would overwrite what it must not, or cases cannot be told apart.
+    /// When a result cannot be written, would overwrite what it must not or lie among the scans, or cases cannot be told
+    /// apart.
     pub fn plan(
-        inputs: &[PathBuf],
+        scans: &Scans,
         output: Option<&Path>,
         options: &Options,
         contents: Contents,
         force: bool,
     ) -> Result<Self, Error> {
-        let result_folder = |path: &Path| ResultFolder::plan(path, force).map(|folder| folder.holding(contents));
-        if let [input] = inputs {
-            let sources: Vec<&Path> = std::iter::once(input.as_path()).chain(options.liver.as_deref()).collect();
+        let result_folder = |path: &Path| {
+            check_no_input(path, scans.named())?;
+            Ok::<_, Error>(ResultFolder::plan(path, force)?.holding(contents))
+        };
+        if let Some(input) = scans.alone() {
+            let sources: Vec<&Path> = std::iter::once(input).chain(options.liver.as_deref()).collect();
             let name = case_name(input);
             let destination = match output {
-                Some(file) if names_an_image(file) => Destination::Labels(ImageFile::plan(file, force, &sources)?),
+                Some(file) if names_an_image(file) => {
+                    check_no_input(folder_of(file), scans.named())?;
+                    Destination::Labels(ImageFile::plan(file, force, &sources)?)
+                }
                 Some(folder) => Destination::Folder(result_folder(folder)?),
                 None => Destination::Folder(result_folder(Path::new(&format!("{name}-hepar")))?),
             };
-            let cases = vec![PlannedCase { name, input: input.clone(), destination }];
+            let cases = vec![PlannedCase { name, input: input.to_owned(), destination }];
             return Ok(Self { cases, summary: None });
         }
+        let names = case_names(scans.paths())?;
+        let of_all = |name: &str| [COHORT_FILE, COHORT_PAGE].contains(&name);
+        if let Some((name, path)) = names.iter().zip(scans.paths()).find(|(name, _)| of_all(name)) {
+            return Err(ErrorKind::NameOfAll { name: name.clone(), path: path.clone() }.into());
+        }
         let folder = output.unwrap_or(Path::new(COHORT_FOLDER));
+        check_no_input(folder, scans.named())?;
         if folder.is_file() {
             return Err(OutputError::new(folder, OutputErrorKind::NotAFolder).into());
         }
@@ -112,27 +125,27 @@ impl Cohort {
             let destination = Destination::Folder(result_folder(&folder.join(&name))?);
             Ok(PlannedCase { name, input: input.clone(), destination })
         };
-        let cases = case_names(inputs)?.into_iter().zip(inputs).map(plan).collect::<Result<_, Error>>()?;
+        let cases = names.into_iter().zip(scans.paths()).map(plan).collect::<Result<_, Error>>()?;
         Ok(Self { cases, summary: Some(summary) })
     }
 
-    /// The table of all cases, for several scans.
+    /// The table of all cases, unless the scan is alone.
     pub fn table(&self) -> Option<&Path> {
         self.summary.as_ref().map(|summary| summary.table.as_path())
     }
 
-    /// The page of all cases, for several scans.
+    /// The page of all cases, unless the scan is alone.
     pub fn page(&self) -> Option<&Path> {
         self.summary.as_ref().map(|summary| summary.page.as_path())
     }
 
     /// Segments all scans, tells `report` of each, and returns how many failed.
     ///
-    /// Of several scans, one that fails does not keep the others from being segmented. What is done stays when the
+    /// Unless it is alone, a scan that fails does not keep the others from being segmented. What is done stays when the
     /// listener calls the work off.
     ///
     /// # Errors
-    /// When the only scan fails, the table cannot be written, or the listener calls the work off.
+    /// When a scan that is alone fails, the table cannot be written, or the listener calls the work off.
     pub fn run(
         &self,
         segmenter: &mut Segmenter,
@@ -171,12 +184,26 @@ impl Cohort {
     }
 }
 
+/// The folder that a file is to lie in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn inputs(names: &[&str]) -> Vec<PathBuf> {
-        names.iter().map(PathBuf::from).collect()
+    fn scans(names: &[&str]) -> Scans {
+        Scans::of(&names.iter().map(PathBuf::from).collect::<Vec<_>>()).unwrap()
+    }
+
+    /// A plan of what is usual, into `output`.
+    fn planned(scans: &Scans, output: &Path) -> Result<Cohort, Error> {
+        Cohort::plan(scans, Some(output), &Options::default(), Contents::default(), false)
+    }
+
+    fn destinations(cohort: &Cohort) -> Vec<PathBuf> {
+        cohort.cases.iter().map(|case| case.destination.path().to_owned()).collect()
     }
 
     #[test]
@@ -184,24 +211,71 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let out = root.path().join("out");
         let plan = |names: &[&str], output: Option<&Path>| {
-            Cohort::plan(&inputs(names), output, &Options::default(), Contents::default(), false).unwrap()
+            Cohort::plan(&scans(names), output, &Options::default(), Contents::default(), false).unwrap()
         };
-        let paths = |cohort: &Cohort| cohort.cases.iter().map(|c| c.destination.path().to_owned()).collect::<Vec<_>>();
-        assert_eq!(paths(&plan(&["x/a.nii.gz"], None)), [PathBuf::from("a-hepar")]);
-        assert_eq!(paths(&plan(&["x/a.nii.gz"], Some(&out))), std::slice::from_ref(&out));
+        assert_eq!(destinations(&plan(&["x/a.nii.gz"], None)), [PathBuf::from("a-hepar")]);
+        assert_eq!(destinations(&plan(&["x/a.nii.gz"], Some(&out))), std::slice::from_ref(&out));
         let several = plan(&["x/a.nii.gz", "y/b.nii"], Some(&out));
-        assert_eq!(paths(&several), [out.join("a"), out.join("b")]);
+        assert_eq!(destinations(&several), [out.join("a"), out.join("b")]);
         assert_eq!(several.table(), Some(out.join(COHORT_FILE).as_path()));
         let labels = plan(&["x/a.nii.gz"], Some(&root.path().join("l.nii.gz")));
         assert!(matches!(labels.cases[0].destination, Destination::Labels(_)));
     }
 
     #[test]
+    fn the_only_image_in_a_folder_lies_where_it_will_when_there_are_more() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, out) = (root.path().join("scans"), root.path().join("out"));
+        std::fs::create_dir(&folder).unwrap();
+        let scans = || Scans::of(std::slice::from_ref(&folder)).unwrap();
+        let series = planned(&scans(), &out).unwrap();
+        assert_eq!((destinations(&series), series.table()), (vec![out.clone()], None), "a folder of DICOM is one scan");
+        std::fs::write(folder.join("a.nii"), "").unwrap();
+        let images = planned(&scans(), &out).unwrap();
+        assert_eq!(destinations(&images), [out.join("a")]);
+        assert_eq!(images.table(), Some(out.join(COHORT_FILE).as_path()));
+    }
+
+    #[test]
+    fn results_never_go_into_a_folder_that_they_are_made_of() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        ["a", "b", "b/new"].iter().for_each(|name| std::fs::create_dir(path(name)).unwrap());
+        let of = |names: &[&str]| Scans::of(&names.iter().map(|name| path(name)).collect::<Vec<_>>()).unwrap();
+        let refused = |names: &[&str], output: &str| {
+            let error = planned(&of(names), &path(output)).unwrap_err();
+            assert_eq!(error.exit_code(), crate::exit::USAGE);
+            assert!(error.to_string().contains("it is an input"), "{error}");
+        };
+        refused(&["a"], "a");
+        refused(&["a"], "b/../a");
+        refused(&["a"], "a/labels.nii.gz");
+        refused(&["a", "b"], "b");
+        // The folders of the cases would be the studies themselves.
+        refused(&["a", "b"], ".");
+        assert!(planned(&of(&["b"]), &path("b/new")).is_ok());
+        assert!(planned(&of(&["b"]), &path("b/new/labels.nii.gz")).is_ok());
+        assert!(planned(&of(&["a"]), &path(".")).is_ok());
+    }
+
+    #[test]
+    fn no_case_is_called_as_the_table_or_the_page_of_all() {
+        let root = tempfile::tempdir().unwrap();
+        for name in [COHORT_FILE, COHORT_PAGE] {
+            let scan = format!("{name}.nii.gz");
+            let error = planned(&scans(&["a.nii", &scan]), root.path()).unwrap_err();
+            assert_eq!(error.exit_code(), crate::exit::USAGE);
+            assert!(error.to_string().contains(&scan), "{error}");
+            assert!(planned(&scans(&[&scan]), root.path()).is_ok(), "alone it is in nobody's way");
+        }
+    }
+
+    #[test]
     fn a_table_of_others_is_never_overwritten() {
         let root = tempfile::tempdir().unwrap();
         let table = root.path().join(COHORT_FILE);
-        let (inputs, options) = (inputs(&["a.nii", "b.nii"]), Options::default());
-        let plan = |force| Cohort::plan(&inputs, Some(root.path()), &options, Contents::default(), force);
+        let (scans, options) = (scans(&["a.nii", "b.nii"]), Options::default());
+        let plan = |force| Cohort::plan(&scans, Some(root.path()), &options, Contents::default(), force);
         std::fs::write(&table, "name,age\r\n").unwrap();
         assert!(sentence(&plan(true).unwrap_err()).contains("not written by hepar"));
         std::fs::write(&table, cohort_csv(&[])).unwrap();

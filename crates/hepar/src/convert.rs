@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hepar_formats::{
-    DicomSource, LabelOptions, Labels, ReadErrorKind, Scan, ScanOptions, SegmentationType, SegmentsBy, Warning,
+    DicomSource, LabelOptions, Labels, Like, ReadErrorKind, Scan, ScanOptions, SegmentationType, SegmentsBy, Warning,
     names_an_image, read_labels_with, read_scan_with, write_labels, write_scan, write_segmentation,
     write_structure_set,
 };
@@ -12,7 +12,7 @@ use hepar_volume::{Volume, stored_like};
 
 use crate::error::{Error, ErrorKind};
 use crate::output::{make_parent, provenance};
-use crate::watch::Listener;
+use crate::watch::{Listener, go_on};
 
 /// A range of intensities that is narrower than this, and no CT's, does not survive rounding to whole numbers.
 const NARROW: i32 = 16;
@@ -50,7 +50,8 @@ pub struct Conversion {
 /// `.seg.nrrd`, `.mha`, or `.dcm` for labels.
 ///
 /// # Errors
-/// When the input cannot be read, the output not be written, or the one cannot become the other.
+/// When the input cannot be read, the output not be written, the one cannot become the other, or the listener calls the
+/// work off.
 pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &dyn Listener) -> Result<(), Error> {
     let fail = |problem: &str| Error::from(ErrorKind::Convert { path: input.to_owned(), problem: problem.to_owned() });
     let is_dicom = output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("dcm"));
@@ -60,7 +61,15 @@ pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &
     let is_segments = output.to_string_lossy().to_ascii_lowercase().ends_with(".seg.nrrd");
     listener.doing("reading");
     let like = conversion.like.as_deref().map(|path| read_like(path, conversion, listener)).transpose()?;
-    match read(input, like.as_ref(), conversion)? {
+    go_on(listener)?;
+    let content = read(input, like.as_ref(), conversion)?;
+    go_on(listener)?;
+    let begin_to_write = || -> Result<(), Error> {
+        go_on(listener)?;
+        listener.doing("writing");
+        Ok(make_parent(output)?)
+    };
+    match content {
         Content::Scan(_) if is_dicom => Err(fail("a scan cannot become a DICOM series here; labels become .dcm")),
         Content::Scan(_) if is_segments => Err(fail("a scan cannot become a .seg.nrrd; labels do")),
         Content::Scan(scan) if is_lost(&scan) => Err(fail(
@@ -69,8 +78,7 @@ pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &
         )),
         Content::Scan(scan) => {
             scan.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", input.display())));
-            listener.doing("writing");
-            make_parent(output)?;
+            begin_to_write()?;
             Ok(write_scan(output, &scan.volume, &scan.grid)?)
         }
         Content::Labels(labels) => {
@@ -85,16 +93,14 @@ pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &
                 return Err(fail(&format!("put it on the grid of --like: {mismatch}")));
             }
             if !is_dicom {
-                listener.doing("writing");
-                make_parent(output)?;
+                begin_to_write()?;
                 return Ok(write_labels(output, &volume, &grid)?);
             }
             let series = like.as_ref().and_then(|scan| scan.dicom.as_ref());
             let series = series.ok_or_else(|| {
                 fail("labels become a DICOM object with the DICOM series that they belong to: name it with --like")
             })?;
-            listener.doing("writing");
-            make_parent(output)?;
+            begin_to_write()?;
             write_object(output, &volume, series, conversion)
         }
     }
@@ -133,8 +139,7 @@ enum Content {
 
 /// Reads a scan, or labels where that is what the file holds.
 fn read(input: &Path, like: Option<&Scan>, conversion: &Conversion) -> Result<Content, Error> {
-    let like = like.map(|scan| scan.volume.geometry());
-    let options = LabelOptions { like, cysts_are_tumours: conversion.cysts_are_tumours };
+    let options = LabelOptions { like: like.map(Like::Scan), cysts_are_tumours: conversion.cysts_are_tumours };
     let as_labels = || read_labels_with(input, &options);
     if conversion.labels {
         return Ok(Content::Labels(Box::new(as_labels()?)));
@@ -171,4 +176,27 @@ fn write_object(
         DicomObject::StructureSet => write_structure_set(output, labels, series, conversion.by, &made)?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit;
+    use crate::watch::{Interrupt, Terminal};
+    use hepar_formats::GridHeader;
+    use hepar_volume::Geometry;
+
+    #[test]
+    fn a_conversion_that_is_called_off_writes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let [input, output] = ["a.nii", "new/b.nrrd"].map(|name| folder.path().join(name));
+        let labels = Volume::from_fn(Geometry::axis_aligned([3; 3], [2.0; 3]).unwrap(), |[k, _, _]| k as u8);
+        write_labels(&input, &labels, &GridHeader::from_geometry(labels.geometry())).unwrap();
+        let interrupt = Interrupt::default();
+        let terminal = Terminal::new(interrupt.clone(), true);
+        interrupt.set();
+        let error = convert(&input, &output, &Conversion::default(), &terminal).unwrap_err();
+        assert_eq!(error.exit_code(), exit::INTERRUPTED);
+        assert!(!folder.path().join("new").exists());
+    }
 }

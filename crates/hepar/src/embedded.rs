@@ -12,7 +12,7 @@ pub enum ModelError {
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The program was built without a model in it.
-    #[error("open a model: this program was built without one; give the folder of one with --model")]
+    #[error("open a model: this program was built without one; name the folder of one")]
     NotEmbedded,
 }
 

@@ -78,6 +78,17 @@ pub enum ErrorKind {
         /// The second input.
         second: PathBuf,
     },
+    /// The folder of a case would be called as a file of all cases is.
+    #[error("name the result of {}: {name} is a file of all cases. Give the scan another name", path.display())]
+    NameOfAll {
+        /// The name.
+        name: String,
+        /// The scan.
+        path: PathBuf,
+    },
+    /// Results would become a part of what they are made of.
+    #[error("write into {}: it is an input, and results would become a part of it. Name another folder", .0.display())]
+    IntoInput(PathBuf),
     /// A result cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -226,7 +237,7 @@ impl Error {
             Kind::NeedsDicom { .. } | Kind::Convert { .. } => exit::USAGE,
             Kind::CaseNames { .. } | Kind::Phantom(_) | Kind::WrongRun { .. } | Kind::Experiment(_) => exit::USAGE,
             Kind::NoRun(_) | Kind::OtherSettings { .. } | Kind::NoMember { .. } => exit::USAGE,
-            Kind::Folds(_) => exit::USAGE,
+            Kind::Folds(_) | Kind::NameOfAll { .. } | Kind::IntoInput(_) => exit::USAGE,
             Kind::Output(_) | Kind::OtherModel(_) => exit::OUTPUT,
             Kind::Network(error) => error.exit_code(),
             Kind::Train { source, .. } => of_training(source),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use hepar_formats::{
-    DicomError, HeaderInfo, ReadErrorKind, ScanOptions, SeriesInfo, Verdict, Warning, inspect_with, list_series,
-    read_labels, read_scan_with,
+    DicomError, HeaderInfo, Labels, ReadErrorKind, ScanOptions, SeriesInfo, Verdict, Warning, inspect_with,
+    list_series, read_labels, read_scan_with,
 };
 use serde_json::{Value, json};
 
@@ -76,10 +76,12 @@ impl Info {
 
 fn voxels(path: &Path, options: &ScanOptions, warn: &mut dyn FnMut(Warning)) -> Result<Voxels, Error> {
     let scan = match read_scan_with(path, options) {
-        Err(error) if matches!(error.kind(), ReadErrorKind::LooksLikeLabels { .. }) => return labels(path),
+        // The labels beside a series that was asked for are not what it holds.
+        Err(error) if options.series.is_some() => return Err(error.into()),
+        Err(error) if matches!(error.kind(), ReadErrorKind::LooksLikeLabels { .. }) => return labels(path, warn),
         Err(error) if matches!(error.kind(), ReadErrorKind::Dicom(DicomError::NoSeries(_))) && path.is_file() => {
             // A segmentation, if anything.
-            return labels(path).map_err(|_| error.into());
+            return labels(path, warn).map_err(|_| error.into());
         }
         scan => scan?,
     };
@@ -89,8 +91,9 @@ fn voxels(path: &Path, options: &ScanOptions, warn: &mut dyn FnMut(Warning)) -> 
     Ok(Voxels::Intensities { min, max, hounsfield })
 }
 
-fn labels(path: &Path) -> Result<Voxels, Error> {
-    let labels = read_labels(path)?.volume;
+fn labels(path: &Path, warn: &mut dyn FnMut(Warning)) -> Result<Voxels, Error> {
+    let Labels { volume: labels, warnings, .. } = read_labels(path)?;
+    warnings.into_iter().for_each(warn);
     let mut counts = [0u64; 256];
     labels.data().iter().for_each(|&label| counts[usize::from(label)] += 1);
     let ml = labels.geometry().voxel_volume() / 1000.0;

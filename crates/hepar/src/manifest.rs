@@ -15,7 +15,7 @@ use crate::clock::utc;
 use crate::error::{Error, ErrorKind};
 use crate::hash::sha256_of_files;
 use crate::output::{Product, Products};
-use crate::segment::SegmentedCase;
+use crate::segment::{MIRRORED, SegmentedCase};
 
 /// Name of the manifest in a result's folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -74,6 +74,9 @@ pub(crate) struct Manifest {
     /// The file of the labels, when they came from elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     labels: Option<InputFile>,
+    /// Whether someone has changed the labels since: the result was made again of them.
+    #[serde(default)]
+    labels_changed: bool,
     /// `all` or `liver`.
     stages: String,
     /// How DICOM objects are made.
@@ -117,6 +120,8 @@ type Object = serde_json::Map<String, serde_json::Value>;
 #[derive(Debug, Deserialize)]
 pub(crate) struct Written {
     program: String,
+    #[serde(default)]
+    labels_changed: bool,
     #[serde(default)]
     files: BTreeMap<String, String>,
 }
@@ -206,6 +211,7 @@ impl Manifest {
             grid: Grid::of(scan.volume.geometry()),
             liver: None,
             labels: None,
+            labels_changed: false,
             stages: stages_name(LastStage::Tumour).to_owned(),
             objects: Objects::default(),
             model: None,
@@ -251,10 +257,20 @@ impl Manifest {
         self.finished = utc(SystemTime::now());
     }
 
-    /// Whether this program made the result of the scan in `input` by `model`.
+    /// Takes note that the labels are not those that were written before.
+    pub(crate) fn labels_were_changed(&mut self) {
+        self.labels_changed = true;
+    }
+
+    /// Whether the labels are those that this program finds in the scan in `input` by `model` when nothing more is asked
+    /// for: all stages, without a given liver or mirrored windows, and nobody has changed them.
     pub(crate) fn is_of(&self, model: &ModelIdentity, input: &Path) -> bool {
         self.version == env!("CARGO_PKG_VERSION")
             && self.model.as_ref().is_some_and(|made| made.sha256 == model.sha256)
+            && self.stages == stages_name(LastStage::Tumour)
+            && self.liver.is_none()
+            && self.engine.as_ref().is_none_or(|engine| !engine.ends_with(MIRRORED))
+            && !self.labels_changed
             && InputFile::of_scan(input, self.series.clone()).is_ok_and(|file| file.sha256 == self.input.sha256)
     }
 
@@ -364,6 +380,11 @@ impl Written {
     pub(crate) fn hash(&self, name: &str) -> Option<&str> {
         self.files.get(name).map(String::as_str)
     }
+
+    /// Whether someone has changed the labels, and the result was made again of them.
+    pub(crate) fn has_changed_labels(&self) -> bool {
+        self.labels_changed
+    }
 }
 
 /// How far a scan goes, in one word.
@@ -391,11 +412,41 @@ fn peak_of_status(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hepar_formats::{GridHeader, write_scan};
+    use hepar_volume::Volume;
 
     #[test]
     fn the_peak_is_read_from_linux_status() {
         assert_eq!(peak_of_status("Name:\thepar\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n"), Some(12_641_280));
         assert_eq!(peak_of_status("Name:\thepar\n"), None);
+    }
+
+    #[test]
+    fn a_result_is_of_the_model_alone_only_when_nothing_else_went_into_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let scan = folder.path().join("ct.nii");
+        let volume = Volume::from_fn(Geometry::axis_aligned([3, 4, 5], [2.0; 3]).unwrap(), |[k, ..]| k as i16);
+        write_scan(&scan, &volume, &GridHeader::from_geometry(volume.geometry())).unwrap();
+        let sha256 = sha256_of_files(std::slice::from_ref(&scan)).unwrap();
+        let model = serde_json::json!({ "name": "m", "version": "1", "sha256": "12" });
+        let of_model: ModelIdentity = serde_json::from_value(model.clone()).unwrap();
+        let manifest = serde_json::json!({
+            "schema": SCHEMA, "program": PROGRAM, "version": env!("CARGO_PKG_VERSION"), "state": "done", "finished": "",
+            "case": "ct", "input": { "path": "ct.nii", "sha256": sha256 }, "liver": null, "stages": "all",
+            "grid": { "shape_ijk": [1, 1, 1], "spacing_ijk_mm": [1.0, 1.0, 1.0] }, "model": model, "engine": "CPU",
+            "instruction_set": "", "threads": 1, "warnings": [], "seconds": {}, "peak_memory_bytes": null, "files": {}
+        });
+        let is_of = |key: &str, value: serde_json::Value| {
+            let mut manifest = manifest.clone();
+            manifest[key] = value;
+            serde_json::from_value::<Manifest>(manifest).unwrap().is_of(&of_model, &scan)
+        };
+        assert!(is_of("threads", 2.into()));
+        assert!(!is_of("labels_changed", true.into()));
+        assert!(!is_of("stages", "liver".into()));
+        assert!(!is_of("liver", serde_json::json!({ "path": "l.nii", "sha256": "34" })));
+        assert!(!is_of("engine", format!("CPU{MIRRORED}").into()));
+        assert!(!is_of("version", "0.0.0".into()));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use hepar_model::bundle::Bundle;
 use hepar_model::engine::{Engine, EngineError};
 use hepar_model::ensemble::load_all;
 use hepar_model::stage::StageName;
+use hepar_train::{NpyError, check_npy};
 use ndarray::{Array5, ArrayD, Axis, Ix5};
-use ndarray_npy::npy::header::Header;
-use ndarray_npy::{ReadNpyError, ReadNpyExt, WriteNpyExt};
+use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 
 use crate::embedded::ModelError;
 use crate::error::Error;
@@ -28,20 +28,7 @@ pub enum NetworkError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: ReadNpyError,
-    },
-    /// The header claims more than there is.
-    #[error(
-        "read {}: as f32, an array of {shape:?} takes more bytes than the {held} that the file holds of it",
-        path.display()
-    )]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// What the header claims.
-        shape: Vec<usize>,
-        /// Bytes behind the header.
-        held: usize,
+        source: NpyError,
     },
     /// The array has neither four nor five dimensions.
     #[error(
@@ -69,7 +56,6 @@ impl NetworkError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Array { .. }
-            | Self::Truncated { .. }
             | Self::Rank { .. }
             | Self::Engine { source: EngineError::Shape(_) | EngineError::NotFinite(_), .. } => exit::INPUT,
             Self::Engine { .. } => exit::INTERNAL,
@@ -110,13 +96,8 @@ pub fn run_network(
 fn read_array(path: &Path) -> Result<ArrayD<f32>, NetworkError> {
     let failed = |source| NetworkError::Array { path: path.to_owned(), source };
     let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
-    let mut values = bytes.as_slice();
-    let shape = Header::from_reader(&mut values).map_err(|error| failed(error.into()))?.shape;
-    let claimed = shape.iter().try_fold(size_of::<f32>(), |product, &side| product.checked_mul(side));
-    if claimed.is_none_or(|claimed| claimed > values.len()) {
-        return Err(NetworkError::Truncated { path: path.to_owned(), shape, held: values.len() });
-    }
-    ArrayD::read_npy(bytes.as_slice()).map_err(failed)
+    check_npy::<f32>(bytes.as_slice(), bytes.len() as u64).map_err(failed)?;
+    ArrayD::read_npy(bytes.as_slice()).map_err(|error| failed(error.into()))
 }
 
 /// Runs the network of a stage, the first of an ensemble, `runs` times on values in 0..1, N × 1 × the stage's patch, and

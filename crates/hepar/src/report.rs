@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{Labels, Scan, ScanOptions, read_labels_like, read_scan_with};
+use hepar_formats::{Labels, Scan, ScanOptions, read_labels_of, read_scan_with};
 use hepar_pipeline::{Findings, LastStage, Probabilities, check_same_grid, describe};
 use hepar_report::Told;
 use hepar_volume::{Volume, stored_like};
@@ -12,7 +12,9 @@ use hepar_volume::{Volume, stored_like};
 use crate::cases::case_name;
 use crate::error::{Error, sentence};
 use crate::manifest::{InputFile, MANIFEST_FILE, Manifest};
-use crate::output::{Contents, LABELS_FILE, NEXT_MANIFEST_FILE, Product, RESULT_FILE, ResultCase, ResultFolder};
+use crate::output::{
+    Contents, LABELS_FILE, NEXT_MANIFEST_FILE, Product, RESULT_FILE, ResultCase, ResultFolder, check_no_input,
+};
 use crate::watch::Listener;
 
 /// A result whose tables, pictures and report are to be made again.
@@ -52,6 +54,12 @@ pub enum ReportError {
         /// The folder of the result.
         folder: PathBuf,
     },
+    /// The result never had labels.
+    #[error("make {} again: it was made without labels (`--write`); segment again, with labels", folder.display())]
+    NoLabels {
+        /// The folder of the result.
+        folder: PathBuf,
+    },
     /// The scan has gone away.
     #[error("find the scan of {}: {} is not there. --ct names it", folder.display(), scan.display())]
     NoScan {
@@ -78,10 +86,13 @@ impl Remake {
     /// `contents` says what the folder holds; what it held before by default, but for who the patient is.
     ///
     /// # Errors
-    /// When the folder holds no result of hepar, someone has changed a file of it other than the labels, or the scan is
-    /// not there.
+    /// When the folder holds no result of hepar or one without labels, someone has changed a file of it other than the
+    /// labels, or the scan is not there.
     pub fn plan(folder: &Path, ct: Option<&Path>, choose: impl FnOnce(Contents) -> Contents) -> Result<Self, Error> {
         let manifest = manifest_of(folder)?;
+        if !manifest.files().contains_key(LABELS_FILE) && !folder.join(LABELS_FILE).exists() {
+            return Err(ReportError::NoLabels { folder: folder.to_owned() }.into());
+        }
         let scan = ct.map_or_else(|| PathBuf::from(manifest.input_path()), Path::to_owned);
         if !scan.exists() {
             return Err(ReportError::NoScan { folder: folder.to_owned(), scan }.into());
@@ -109,6 +120,7 @@ impl Remake {
             let result = fs::read_to_string(self.folder.path().join(RESULT_FILE));
             told = result.map(|text| Told::of(&text)).unwrap_or_default();
         } else {
+            manifest.labels_were_changed();
             tell(
                 &mut manifest,
                 listener,
@@ -125,8 +137,9 @@ impl LabelledScan {
     /// Describes the labels and writes them to `folder` as a result, and says what they say.
     ///
     /// # Errors
-    /// As [`Remake::run`].
+    /// As [`Remake::run`], and when the folder is that of the scan or the labels.
     pub fn run(&self, folder: &ResultFolder, listener: &dyn Listener) -> Result<Findings, Error> {
+        check_no_input(folder.path(), &[&self.scan, &self.labels])?;
         let started = Instant::now();
         let (scan, labels) = read(&self.scan, self.series.as_deref(), &self.labels, listener)?;
         let name = case_name(&self.scan);
@@ -196,7 +209,7 @@ fn read(
     listener.doing(&format!("reading {}", scan.display()));
     let options = ScanOptions { series: series.map(str::to_owned), ..ScanOptions::default() };
     let read = read_scan_with(scan, &options)?;
-    let Labels { volume, warnings, .. } = read_labels_like(labels, read.volume.geometry())?;
+    let Labels { volume, warnings, .. } = read_labels_of(labels, &read)?;
     for (path, warning) in read.warnings.iter().map(|w| (scan, w)).chain(warnings.iter().map(|w| (labels, w))) {
         listener.warn(&format_args!("{}: {warning}", path.display()));
     }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hepar_formats::{Scan, ScanOptions, read_labels_like, read_scan_with};
+use hepar_formats::{Scan, ScanOptions, read_labels_of, read_scan_with};
 use hepar_model::bundle::Bundle;
 use hepar_model::engine::Engine;
 use hepar_pipeline::{Findings, LastStage, Pipeline, Request, Segmentation};
-use hepar_volume::{Geometry, Volume, stored_like};
+use hepar_volume::{Volume, stored_like};
 
 use crate::cases::case_name;
 use crate::engine::EngineChoice;
@@ -15,6 +15,9 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::{InputFile, ModelIdentity};
 use crate::output::Products;
 use crate::watch::Listener;
+
+/// What is said of the engine when tumours are looked for in mirrored windows too.
+pub(crate) const MIRRORED: &str = ", tumours in mirrored windows too";
 
 /// A model with its networks ready: segments one scan after the other.
 pub struct Segmenter {
@@ -91,7 +94,7 @@ impl Segmenter {
     /// Looks for tumours in mirrored windows too from now on: four times the work.
     pub fn mirror_tumours(&mut self) {
         self.pipeline.mirror_tumours();
-        self.engine += ", tumours in mirrored windows too";
+        self.engine += MIRRORED;
     }
 
     /// Segments the scan in a file.
@@ -114,7 +117,7 @@ impl Segmenter {
         options.products.check(input, scan.dicom.is_some())?;
         scan.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", input.display())));
         let given = match &options.liver {
-            Some(path) => Some(read_liver(path, scan.volume.geometry(), listener)?),
+            Some(path) => Some(read_liver(path, &scan, listener)?),
             None => None,
         };
         let liver = options.liver.as_deref().map(InputFile::of_labels).transpose()?;
@@ -152,8 +155,8 @@ impl SegmentedCase {
 }
 
 /// Reads the liver of a scan and stores it in the order of the scan's axes.
-fn read_liver(path: &Path, scan: &Geometry, listener: &dyn Listener) -> Result<Volume<u8>, Error> {
-    let labels = read_labels_like(path, scan)?;
+fn read_liver(path: &Path, scan: &Scan, listener: &dyn Listener) -> Result<Volume<u8>, Error> {
+    let labels = read_labels_of(path, scan)?;
     labels.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", path.display())));
-    Ok(stored_like(labels.volume, scan))
+    Ok(stored_like(labels.volume, scan.volume.geometry()))
 }

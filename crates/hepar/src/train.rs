@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hepar_engine::CpuEngine;
+use hepar_model::bundle::CARD_FILE;
 use hepar_model::engine::Engine;
 use hepar_model::stage::StageName;
 use hepar_nets::device::Place;
@@ -12,6 +13,7 @@ use hepar_train::{Cache, Control, Observer, Split, Summary, TrainConfig, TrainEr
 
 use crate::assemble::{Description, Runs, assemble, is_model_of};
 use crate::error::{Error, ErrorKind};
+use crate::output::plan_new_file;
 use crate::training_page::{PageWriter, check_training_page, write_training_page};
 use crate::watch::Interrupt;
 
@@ -156,9 +158,7 @@ impl Training {
         let models = self.networks.iter().filter(|networks| networks.is_model());
         let longer: Vec<&Path> = models.filter(goes_on).map(|networks| &*networks.root).collect();
         let ensemble = (self.networks.len() > 1 && !longer.is_empty()).then_some(&*self.root);
-        let folders = longer.into_iter().chain(ensemble).map(|root| root.join(MODEL_FOLDER));
-        let in_the_way = folders.into_iter().find(|folder| folder.exists());
-        in_the_way.map_or(Ok(()), |folder| Err(ErrorKind::OtherModel(folder).into()))
+        longer.into_iter().chain(ensemble).try_for_each(|root| check_model_folder(&root.join(MODEL_FOLDER)))
     }
 
     /// Trains a network in the folder `run` for so many `minutes` at most; false when it has not come to its end.
@@ -202,7 +202,7 @@ impl Training {
         let [localizer, liver, tumour] =
             StageName::ALL.map(|stage| parts.iter().map(|networks| networks.run_of(stage)).collect());
         let runs = Runs { localizer, liver, tumour };
-        if !folder.exists() {
+        if !folder.join(CARD_FILE).exists() {
             assemble(&runs, Description::of_training(root, &self.data), &folder)?;
         } else if !is_model_of(&runs, &folder)? {
             return Err(ErrorKind::OtherModel(folder).into());
@@ -235,6 +235,17 @@ pub fn read_config(path: &Path, stage: StageName) -> Result<TrainConfig, Error> 
 /// The error that the network of a stage cannot be trained.
 pub fn cannot_train(stage: StageName, source: TrainError) -> Error {
     ErrorKind::Train { doing: format!("train the {stage} network"), source }.into()
+}
+
+/// Checks that a model can be put into a folder: there is none, nor files in its way.
+fn check_model_folder(folder: &Path) -> Result<(), Error> {
+    if folder.join(CARD_FILE).exists() {
+        return Err(ErrorKind::OtherModel(folder.to_owned()).into());
+    }
+    for stage in StageName::ALL {
+        plan_new_file(&folder.join(format!("{stage}.safetensors")))?;
+    }
+    Ok(())
 }
 
 /// Checks that the networks of all folds are trained alike, each from the beginning.

@@ -2,27 +2,28 @@
 
 use std::path::Path;
 
-use hepar_volume::{Geometry, Volume};
+use hepar_volume::Volume;
 
 use crate::dicom::catalogue::Catalogue;
 use crate::dicom::error::DicomError;
 use crate::dicom::ircad;
 use crate::dicom::object::{Attributes, Object};
 use crate::dicom::place::Place;
-use crate::dicom::read::grid_of_series;
+use crate::dicom::read::slices_of_series;
 use crate::dicom::segmentation_read::{self, is_segmentation};
+use crate::dicom::slices::Slices;
 use crate::dicom::structures_read::{self, is_structure_set};
 use crate::error::ReadErrorKind;
 use crate::grid::GridHeader;
-use crate::image::{LabelOptions, Labels};
+use crate::image::{LabelOptions, Labels, Like};
 use crate::warning::Warning;
 
 const WANTED: &str = "a segmentation or a structure set";
 
 /// Reads labels from an object, or from a folder or an archive that holds one object with labels.
 ///
-/// They are put on the grid `like` when it is given. Contours, which have no grid, are otherwise put on that of their
-/// series, if it lies in the same folder.
+/// They are put on a grid or on a scan when it is given. Contours, which have no grid, are otherwise put on that of
+/// their series, if it lies in the same folder.
 pub(crate) fn labels(path: &Path, options: &LabelOptions<'_>) -> Result<Labels, ReadErrorKind> {
     if let Some(patient) = ircad::Patient::at(path) {
         return Ok(with_grid(patient.labels(options.cysts_are_tumours)?));
@@ -36,15 +37,20 @@ pub(crate) fn labels(path: &Path, options: &LabelOptions<'_>) -> Result<Labels, 
         }
     };
     let class = object.data.text(dicom_dictionary_std::tags::SOP_CLASS_UID).unwrap_or_default();
+    let slices = options.like.and_then(Like::slices);
     if is_segmentation(&class) {
-        return Ok(with_grid(segmentation_read::read(&place, &object, options.like)?));
+        let grid = options.like.map(Like::grid);
+        return Ok(with_grid(segmentation_read::read(&place, &object, grid, slices.as_ref())?));
     }
     if is_structure_set(&class) {
-        let grid = match options.like {
-            Some(like) => like.clone(),
-            None => grid_beside(path, &object)?,
+        let read = match options.like {
+            Some(like) => structures_read::read(&object, like.grid(), slices.as_ref())?,
+            None => {
+                let slices = slices_beside(path, &object)?;
+                structures_read::read(&object, &slices.geometry, Some(&slices))?
+            }
         };
-        return Ok(with_grid(structures_read::read(&object, &grid)?));
+        return Ok(with_grid(read));
     }
     let modality = object.data.text(dicom_dictionary_std::tags::MODALITY).unwrap_or_else(|| "something".to_owned());
     Err(DicomError::OtherObject { what: format!("{modality} (class {class})"), wanted: WANTED }.into())
@@ -68,12 +74,12 @@ fn the_only_one(path: &Path) -> Result<(Place, Object), DicomError> {
     Ok((first.place.clone(), Object::read(&first.place)?))
 }
 
-/// The grid of the series that contours were made on, in the folder of the structure set or, when it is a folder or an
-/// archive, in it.
-fn grid_beside(path: &Path, object: &Object) -> Result<Geometry, DicomError> {
+/// Grid and slices of the series that contours were made on, in the folder of the structure set or, when it is a folder
+/// or an archive, in it.
+fn slices_beside(path: &Path, object: &Object) -> Result<Slices, DicomError> {
     let series = structures_read::series_of(object).ok_or(DicomError::NoGrid)?;
     let here = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
     let here = if here.as_os_str().is_empty() { Path::new(".") } else { here };
     let archive = !path.is_dir() && crate::dicom::catalogue::is_archive(path)?;
-    grid_of_series(if archive { path } else { here }, &series).map_err(|_| DicomError::NoGrid)
+    slices_of_series(if archive { path } else { here }, &series).map_err(|_| DicomError::NoGrid)
 }

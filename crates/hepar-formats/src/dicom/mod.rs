@@ -19,8 +19,10 @@ mod read;
 pub(crate) mod report;
 pub(crate) mod segmentation;
 mod segmentation_read;
+mod slices;
 mod source;
 mod stack;
+mod steps;
 mod structure;
 pub(crate) mod structures;
 mod structures_read;
@@ -35,6 +37,8 @@ pub(crate) use place::files_below;
 pub(crate) use read::{files_of_series, inspect, list, scan};
 pub use report::{LesionMeasures, Measurements};
 pub use segmentation::{SegmentationReference, SegmentationType};
+pub use segmentation_read::MOST_VOXELS;
+pub(crate) use slices::Slices;
 pub use source::DicomSource;
 
 /// Whether a folder is a patient of 3D-IRCADb, whose masks are labels.

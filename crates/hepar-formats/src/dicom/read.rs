@@ -20,6 +20,7 @@ use crate::dicom::ircad::Patient;
 use crate::dicom::object::{Attributes, Object};
 use crate::dicom::pixels::{PixelReader, Room};
 use crate::dicom::place::Place;
+use crate::dicom::slices::Slices;
 use crate::dicom::source::{DicomSource, SourceFrame};
 use crate::dicom::stack::{GridSlice, Placed, Stack, at_one_place, stack};
 use crate::error::ReadErrorKind;
@@ -39,16 +40,26 @@ pub(crate) fn list(path: &Path, options: &ScanOptions) -> Result<(Vec<SeriesInfo
             info.verdict = Verdict::NotChosen("other series show other patients".into());
         }
     }
+    for info in infos.iter_mut().filter(|info| matches!(info.verdict, Verdict::Chosen(_)) && info.slices == 1) {
+        info.verdict = Verdict::Unusable("a single slice".into());
+    }
     Ok((infos, catalogue.warnings))
 }
 
 /// The grid of the CT series that is chosen, without its voxels.
 pub(crate) fn grid(path: &Path, options: &ScanOptions) -> Result<Geometry, DicomError> {
+    Ok(slices(path, options)?.geometry)
+}
+
+/// The grid of the CT series that is chosen, and where its slices are on it.
+fn slices(path: &Path, options: &ScanOptions) -> Result<Slices, DicomError> {
     let catalogue = Catalogue::read(path)?;
     let (infos, index) = taken(&catalogue, options)?;
     let of_series = |problem| DicomError::Stack { series: infos[index].name(), problem };
     let (series, _) = without_doubles(&catalogue, &catalogue.series[index]).map_err(of_series)?;
-    Ok(stacked(&catalogue, &series, options.strict).map_err(of_series)?.geometry)
+    let Stack { geometry, placed, .. } = stacked(&catalogue, &series, options.strict).map_err(of_series)?;
+    let size = series.matrix(&catalogue).unwrap_or_default();
+    Ok(Slices::new(geometry, size, series.planes().into_iter().zip(placed).collect()))
 }
 
 /// The files of the CT series that is chosen, in the order of its slices; of an archive the archive.
@@ -73,9 +84,9 @@ pub(crate) fn files_of_series(path: &Path, options: &ScanOptions) -> Result<Vec<
     Ok(instances.into_iter().filter_map(file).collect())
 }
 
-/// The grid of a series that is known by its UID.
-pub(crate) fn grid_of_series(path: &Path, uid: &str) -> Result<Geometry, DicomError> {
-    grid(path, &ScanOptions { series: Some(uid.to_owned()), strict: false })
+/// The grid of a series that is known by its UID, and where its slices are on it.
+pub(crate) fn slices_of_series(path: &Path, uid: &str) -> Result<Slices, DicomError> {
+    slices(path, &ScanOptions { series: Some(uid.to_owned()), strict: false })
 }
 
 /// What the headers say of the CT series that is chosen.

@@ -1,5 +1,7 @@
 //! Segmentations of any program as labels: PS3.3 A.51 and A.82.
 
+use std::collections::BTreeSet;
+
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use hepar_volume::{Geometry, Volume};
@@ -13,6 +15,8 @@ use crate::dicom::pixels::{PixelReader, Room};
 use crate::dicom::place::{Place, read_at};
 use crate::dicom::plane::Plane;
 use crate::dicom::segmentation::LABEL_MAP_STORAGE;
+use crate::dicom::slices::Slices;
+use crate::dicom::steps::Steps;
 use crate::dicom::structure::open_data_set;
 use crate::dicom::vectors::{dot, flipped, times};
 use crate::segments::Meaning;
@@ -21,11 +25,12 @@ use crate::warning::Warning;
 /// Frames nearer than this share of their distance lie on one slice.
 const OFF_GRID: f64 = 0.05;
 
-/// How far, in voxels, a frame may lie from the grid that it is put on.
-const OFF_TARGET: f64 = 0.1;
+/// Most slices in a row that count as a hole when nothing was drawn on them: as many as are interpolated where they are
+/// missing in a CT. What is wider lies between lesions.
+const WIDEST_HOLE: i64 = 3;
 
-/// The most voxels of labels.
-const MOST_VOXELS: usize = 1 << 33;
+/// The most voxels that labels of DICOM have.
+pub const MOST_VOXELS: usize = 1 << 33;
 
 /// Which label a segment gives its voxels.
 struct Naming {
@@ -50,20 +55,30 @@ struct SegmentFrame {
     segment: Option<u16>,
 }
 
+/// Where the pixels of a frame go.
+enum Landing<'a> {
+    /// To voxels.
+    Voxels(Steps),
+    /// To pixels of a slice that the volume was made of, and from there to voxels.
+    Slice(&'a Slices, usize, Steps),
+}
+
 /// Whether an object is a segmentation.
 pub(crate) fn is_segmentation(sop_class: &str) -> bool {
     sop_class == uids::SEGMENTATION_STORAGE || sop_class == LABEL_MAP_STORAGE
 }
 
-/// The labels of a segmentation, on the grid `like` or, without, on the smallest one that holds all of its frames.
+/// The labels of a segmentation, on the grid `like` or, without, on the smallest one that holds all of its frames;
+/// `slices` are those that the volume of the grid was made of, where they are known.
 pub(crate) fn read(
     place: &Place,
     object: &Object,
     like: Option<&Geometry>,
+    slices: Option<&Slices>,
 ) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
     let data = &object.data;
     let frames = frames(data)?;
-    let naming = naming(data)?;
+    let Naming { labels, mut warnings } = naming(data)?;
     let (rows, columns) = (data.short(tags::ROWS).unwrap_or(0), data.short(tags::COLUMNS).unwrap_or(0));
     let (rows, columns) = (usize::from(rows), usize::from(columns));
     if rows == 0 || columns == 0 {
@@ -73,13 +88,48 @@ pub(crate) fn read(
         Some(like) => like.clone(),
         None => smallest_grid(data, &frames, [rows, columns])?,
     };
+    let landings = landings(&frames, [rows, columns], &geometry, slices)?;
     let mut volume = Volume::filled(geometry, 0u8);
     let mut pixels = FramePixels::new(place, object, [rows, columns], frames.len())?;
-    for (n, frame) in frames.iter().enumerate() {
+    for (n, (frame, landing)) in frames.iter().zip(&landings).enumerate() {
         let numbers = pixels.frame(n, frame.segment)?;
-        put(&mut volume, frame, &numbers, [rows, columns], &naming)?;
+        put(&mut volume, landing, &numbers, columns, &labels)?;
     }
-    Ok((volume, naming.warnings))
+    warnings.extend(matches!(pixels.stored, Stored::Fractions(_)).then_some(Warning::FractionsCut));
+    warnings.extend(holes(landings.iter().filter_map(|landing| match landing {
+        Landing::Voxels(steps) => Some(steps.layer().1),
+        Landing::Slice(..) => None,
+    })));
+    Ok((volume, warnings))
+}
+
+/// Where each frame goes: to the slices that the volume was made of when all lie on these, else to voxels of its grid.
+fn landings<'a>(
+    frames: &[SegmentFrame],
+    size: [usize; 2],
+    geometry: &Geometry,
+    slices: Option<&'a Slices>,
+) -> Result<Vec<Landing<'a>>, DicomError> {
+    let on_slices = |slices: &'a Slices| -> Option<Vec<Landing<'a>>> {
+        let of_frame = |frame: &SegmentFrame| {
+            let (n, steps) = slices.of_frame(&frame.plane, size)?;
+            Some(Landing::Slice(slices, n, steps))
+        };
+        frames.iter().map(of_frame).collect()
+    };
+    if let Some(landings) = slices.and_then(on_slices) {
+        return Ok(landings);
+    }
+    frames.iter().map(|frame| Steps::of(geometry, &frame.plane, size).map(Landing::Voxels)).collect()
+}
+
+/// A warning of slices of a grid that nothing was drawn on, between near ones that something was `drawn` on. Where these
+/// are known to be missing in the CT, they are filled, and there is none.
+pub(crate) fn holes(drawn: impl Iterator<Item = i64>) -> Option<Warning> {
+    let drawn: BTreeSet<i64> = drawn.collect();
+    let missing = drawn.iter().zip(drawn.iter().skip(1)).map(|(below, above)| above.saturating_sub(*below) - 1);
+    let count: i64 = missing.filter(|missing| *missing <= WIDEST_HOLE).sum();
+    (count > 0).then_some(Warning::SlicesEmpty { count: count as usize })
 }
 
 /// Position and segment of every frame.
@@ -189,24 +239,29 @@ fn grid(first: &Plane, normal: [f64; 3], spacing: f64, shape: [usize; 3]) -> Res
         .map_err(|error| DicomError::OtherGrid(error.to_string()))
 }
 
-/// Puts the segments of a frame into the volume; where two meet, the higher label stays.
+/// Puts the segments of a frame, `numbers` of its pixels, into the volume; where two meet, the higher label stays.
 fn put(
     volume: &mut Volume<u8>,
-    frame: &SegmentFrame,
+    landing: &Landing<'_>,
     numbers: &[u16],
-    [rows, columns]: [usize; 2],
-    naming: &Naming,
+    columns: usize,
+    labels: &[(u16, u8)],
 ) -> Result<(), DicomError> {
-    let steps = Steps::of(volume.geometry(), &frame.plane, [rows, columns])?;
     let shape = volume.shape();
     let mut data = volume.data_mut();
     for (at, number) in numbers.iter().enumerate().filter(|(_, number)| **number > 0) {
-        let label = naming.labels.iter().find(|(known, _)| known == number).map_or(0, |(_, label)| *label);
+        let label = labels.iter().find(|(known, _)| known == number).map_or(0, |(_, label)| *label);
         if label == 0 {
             continue;
         }
-        let index = steps.index(at / columns, at % columns, shape).ok_or_else(beyond)?;
-        data[index] = data[index].max(label);
+        let mut mark = |index: [usize; 3]| data[index] = data[index].max(label);
+        match landing {
+            Landing::Voxels(steps) => mark(steps.index(at / columns, at % columns, shape).ok_or_else(beyond)?),
+            Landing::Slice(slices, n, steps) => {
+                let [_, row, column] = steps.index(at / columns, at % columns, slices.shape()).ok_or_else(beyond)?;
+                slices.voxels(*n, [row, column]).for_each(mark);
+            }
+        }
     }
     Ok(())
 }
@@ -215,54 +270,6 @@ fn put(
 pub(crate) fn beyond() -> DicomError {
     let text = "it marks voxels outside of the grid that it is to be put on; take a grid that covers all of it";
     DicomError::OtherGrid(text.to_owned())
-}
-
-/// How the pixels of a frame lie on the axes of a volume: along its axes, forwards or backwards.
-pub(crate) struct Steps {
-    start: [i64; 3],
-    by_row: [i64; 3],
-    by_column: [i64; 3],
-}
-
-impl Steps {
-    /// # Errors
-    /// When the frame is turned against the volume's axes, has other pixels, or lies between its slices.
-    pub(crate) fn of(geometry: &Geometry, plane: &Plane, [rows, columns]: [usize; 2]) -> Result<Self, DicomError> {
-        let index =
-            |column: f64, row: f64| geometry.to_index(hepar_volume::Millimetres(flipped(plane.point(column, row))));
-        let whole = |index: [f64; 3]| {
-            let rounded = index.map(f64::round);
-            let off = (0..3).map(|axis| (index[axis] - rounded[axis]).abs()).fold(0.0, f64::max);
-            (off <= OFF_TARGET).then(|| rounded.map(|v| v as i64))
-        };
-        let (last_row, last_column) = ((rows - 1) as f64, (columns - 1) as f64);
-        let corners = [(0.0, 0.0), (last_column, 0.0), (0.0, last_row)].map(|(c, r)| whole(index(c, r)));
-        let steps = corners.map(|corner| corner.ok_or(()));
-        let [Ok(start), Ok(across), Ok(down)] = steps else {
-            let text = "its frames do not lie on the voxels of the grid that it is to be put on";
-            return Err(DicomError::OtherGrid(text.to_owned()));
-        };
-        let step = |to: [i64; 3], count: usize| -> [i64; 3] {
-            let pixels = (count - 1).max(1) as i64;
-            std::array::from_fn(|axis| (to[axis] - start[axis]) / pixels)
-        };
-        let (by_row, by_column) = (step(down, rows), step(across, columns));
-        let unit = |step: [i64; 3], count: usize| count == 1 || step.map(i64::abs).iter().sum::<i64>() == 1;
-        if !unit(by_row, rows) || !unit(by_column, columns) {
-            return Err(DicomError::OtherGrid("its pixels are not the voxels of the grid".to_owned()));
-        }
-        Ok(Self { start, by_row, by_column })
-    }
-
-    /// The voxel of a pixel; `None` outside of the volume.
-    pub(crate) fn index(&self, row: usize, column: usize, shape: [usize; 3]) -> Option<[usize; 3]> {
-        let mut index = [0; 3];
-        for axis in 0..3 {
-            let at = self.start[axis] + row as i64 * self.by_row[axis] + column as i64 * self.by_column[axis];
-            index[axis] = usize::try_from(at).ok().filter(|at| *at < shape[axis])?;
-        }
-        Some(index)
-    }
 }
 
 /// The pixels of all frames.

@@ -9,6 +9,7 @@ use ndarray::{Array2, Axis};
 use crate::dicom::choice::placed;
 use crate::dicom::object::Attributes;
 use crate::dicom::plane::Plane;
+use crate::dicom::slices::Slices;
 use crate::dicom::stack::Placed;
 
 /// Attributes of patient, study and frame of reference that derived objects share with their source: PS3.3 C.7.1.1,
@@ -115,10 +116,16 @@ impl DicomSource {
         labels.geometry().matches(&self.geometry, 0.01 * self.geometry.spacing().into_iter().fold(f64::MAX, f64::min))
     }
 
+    /// Where the frames are in the volume.
+    pub(crate) fn slices_in_volume(&self) -> Slices {
+        let frames = self.frames.iter().map(|frame| (frame.plane, frame.placed)).collect();
+        Slices::new(self.geometry.clone(), [self.rows, self.columns], frames)
+    }
+
     /// What `labels`, on the volume's grid, say of a frame: `[row, column]` of the frame; nothing where the volume ends.
     pub(crate) fn on_frame<T: Copy + Default>(&self, labels: &Volume<T>, frame: &SourceFrame) -> Array2<T> {
         let slice = labels.data().index_axis_move(Axis(0), frame.placed.k);
-        let [rows, columns] = frame.placed.shift.map(|shift| shift.round() as usize);
+        let [rows, columns] = frame.placed.offset();
         let (height, width) = slice.dim();
         Array2::from_shape_fn((self.rows, self.columns), |(row, column)| {
             let (j, i) = (row + rows, column + columns);

@@ -58,6 +58,13 @@ pub(crate) struct Placed {
     pub(crate) shift: [f64; 2],
 }
 
+impl Placed {
+    /// Rows and columns of the volume before those of the slice, to the nearest voxel.
+    pub(crate) fn offset(&self) -> [usize; 2] {
+        self.shift.map(|shift| shift.round() as usize)
+    }
+}
+
 /// A given slice.
 struct Slice {
     given: usize,

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use hepar_volume::{Geometry, Millimetres, Volume};
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 
 use crate::dicom::codes;
 use crate::dicom::error::DicomError;
 use crate::dicom::object::{Attributes, Object};
 use crate::dicom::outline::fill;
-use crate::dicom::segmentation_read::beyond;
-use crate::dicom::vectors::flipped;
+use crate::dicom::segmentation_read::{beyond, holes};
+use crate::dicom::slices::Slices;
+use crate::dicom::vectors::{Vector, flipped};
 use crate::segments::Meaning;
 use crate::warning::Warning;
 
@@ -32,6 +33,14 @@ struct Naming {
     warnings: Vec<Warning>,
 }
 
+/// What contours were drawn on.
+enum Planes<'a> {
+    /// The slices of a grid.
+    OfGrid(&'a Geometry),
+    /// The slices that a volume was made of.
+    OfSeries(&'a Slices),
+}
+
 /// Whether an object is a structure set.
 pub(crate) fn is_structure_set(sop_class: &str) -> bool {
     sop_class == uids::RT_STRUCTURE_SET_STORAGE
@@ -44,33 +53,78 @@ pub(crate) fn series_of(object: &Object) -> Option<String> {
     study.item(tags::RT_REFERENCED_SERIES_SEQUENCE)?.text(tags::SERIES_INSTANCE_UID)
 }
 
-/// The labels that the contours of a structure set give the voxels of `grid`, whose slices are in their planes.
+/// The labels that the contours of a structure set give the voxels of `grid`: they are in the planes of its slices, or
+/// in those of `slices`, of which the volume of the grid was made.
 ///
 /// A voxel belongs to a structure when its centre lies inside of an odd number of its contours. Where liver and tumour
 /// meet, the tumour stays.
 ///
 /// # Errors
 /// When a contour is none, lies between or beyond the slices, or all were drawn on thicker ones.
-pub(crate) fn read(object: &Object, grid: &Geometry) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
-    let Naming { labels, warnings } = naming(&object.data)?;
+pub(crate) fn read(
+    object: &Object,
+    grid: &Geometry,
+    slices: Option<&Slices>,
+) -> Result<(Volume<u8>, Vec<Warning>), DicomError> {
+    let Naming { labels, mut warnings } = naming(&object.data)?;
+    let labelled = |item: &InMemDicomObject| {
+        let roi = item.whole(tags::REFERENCED_ROI_NUMBER);
+        labels.iter().find(|(number, _)| Some(*number) == roi).map(|(_, label)| *label)
+    };
+    let items = object.data.items(tags::ROI_CONTOUR_SEQUENCE).iter();
+    let structures: Vec<(&InMemDicomObject, u8)> = items.filter_map(|item| Some((item, labelled(item)?))).collect();
+    let lie_in = |slices: &&Slices| structures.iter().all(|(structure, _)| lies_in(structure, slices));
+    let planes = slices.filter(lie_in).map_or(Planes::OfGrid(grid), Planes::OfSeries);
     let mut volume = Volume::filled(grid.clone(), 0u8);
     let mut drawn: BTreeSet<usize> = BTreeSet::new();
-    for item in object.data.items(tags::ROI_CONTOUR_SEQUENCE) {
-        let roi = item.whole(tags::REFERENCED_ROI_NUMBER);
-        let Some((_, label)) = labels.iter().find(|(number, _)| Some(*number) == roi) else { continue };
-        for (k, (_, mask)) in masks(item, grid)? {
-            drawn.insert(k);
-            let mut data = volume.data_mut();
-            let mut slice = data.index_axis_mut(Axis(0), k);
-            ndarray::Zip::from(&mut slice).and(&mask).for_each(|voxel, inside| {
-                if *inside {
-                    *voxel = (*voxel).max(*label);
-                }
-            });
+    for (structure, label) in structures {
+        for (n, (_, mask)) in masks(structure, &planes)? {
+            drawn.insert(n);
+            planes.put(&mut volume, n, &mask, label);
         }
     }
     check_distances(&drawn)?;
+    if matches!(planes, Planes::OfGrid(_)) {
+        warnings.extend(holes(drawn.iter().map(|k| *k as i64)));
+    }
     Ok((volume, warnings))
+}
+
+impl Planes<'_> {
+    /// How many there are, and their rows and columns.
+    fn shape(&self) -> [usize; 3] {
+        match self {
+            Self::OfGrid(grid) => grid.shape(),
+            Self::OfSeries(slices) => slices.shape(),
+        }
+    }
+
+    /// Plane, row and column of the points of a contour, which may lie between planes.
+    fn indices(&self, points: &[Vector]) -> Vec<[f64; 3]> {
+        match self {
+            Self::OfGrid(grid) => points.iter().map(|point| grid.to_index(Millimetres(flipped(*point)))).collect(),
+            Self::OfSeries(slices) => {
+                let n = points.first().and_then(|first| slices.at(*first)).unwrap_or_default();
+                let index = |point: &Vector| {
+                    let [above, row, column] = slices.index(n, *point);
+                    [n as f64 + above, row, column]
+                };
+                points.iter().map(index).collect()
+            }
+        }
+    }
+
+    /// Puts what is inside of the contours in plane `n` into the volume; where two meet, the higher label stays.
+    fn put(&self, volume: &mut Volume<u8>, n: usize, mask: &Array2<bool>, label: u8) {
+        let mut data = volume.data_mut();
+        for ((row, column), _) in mask.indexed_iter().filter(|(_, inside)| **inside) {
+            let mut mark = |index: [usize; 3]| data[index] = data[index].max(label);
+            match self {
+                Self::OfGrid(_) => mark([n, row, column]),
+                Self::OfSeries(slices) => slices.voxels(n, [row, column]).for_each(mark),
+            }
+        }
+    }
 }
 
 /// Refuses contours that were drawn on thicker slices, each of which happens to lie on one of the grid's.
@@ -94,7 +148,7 @@ fn check_distances(drawn: &BTreeSet<usize>) -> Result<(), DicomError> {
 /// Contours that lie between slices: on the nearest ones they would double or cancel one another.
 fn between_slices() -> DicomError {
     let text = "its contours do not lie in the slices of the grid that they are to be put on. Take the grid of the CT \
-        that they were drawn on; those of a CT whose slices are at different distances cannot be read";
+        that they were drawn on, or its series where its slices are at different distances or its gantry was tilted";
     DicomError::OtherGrid(text.to_owned())
 }
 
@@ -131,24 +185,38 @@ fn naming(data: &InMemDicomObject) -> Result<Naming, DicomError> {
     Ok(Naming { labels, warnings })
 }
 
-/// The voxels of a structure by slice, each with the plane, in slices, that its contours lie in.
-fn masks(structure: &InMemDicomObject, grid: &Geometry) -> Result<BTreeMap<usize, (f64, Array2<bool>)>, DicomError> {
-    let [slices, rows, columns] = grid.shape();
-    let mut masks: BTreeMap<usize, (f64, Array2<bool>)> = BTreeMap::new();
-    for contour in structure.items(tags::CONTOUR_SEQUENCE) {
+/// The points of the closed contours of a structure.
+fn contours(structure: &InMemDicomObject) -> impl Iterator<Item = Result<Vec<Vector>, DicomError>> {
+    // Points and open lines surround nothing.
+    let is_closed = |contour: &&InMemDicomObject| {
         let kind = contour.text(tags::CONTOUR_GEOMETRIC_TYPE).unwrap_or_default();
-        // Points and open lines surround nothing.
-        if !matches!(kind.as_str(), "CLOSED_PLANAR" | "CLOSEDPLANAR_XOR") {
-            continue;
-        }
+        matches!(kind.as_str(), "CLOSED_PLANAR" | "CLOSEDPLANAR_XOR")
+    };
+    let points = |contour: &InMemDicomObject| -> Result<Vec<Vector>, DicomError> {
         let numbers = contour.get(tags::CONTOUR_DATA).and_then(|element| element.to_multi_float64().ok());
         let numbers = numbers.filter(|numbers| numbers.len() % 3 == 0 && numbers.iter().all(|v| v.is_finite()));
-        let Some(numbers) = numbers else {
-            let problem = "holds no points of three numbers";
-            return Err(DicomError::attribute(tags::CONTOUR_DATA, "ContourData", problem));
-        };
-        let points: Vec<[f64; 3]> =
-            numbers.as_chunks::<3>().0.iter().map(|point| grid.to_index(Millimetres(flipped(*point)))).collect();
+        let problem = "holds no points of three numbers";
+        let numbers = numbers.ok_or_else(|| DicomError::attribute(tags::CONTOUR_DATA, "ContourData", problem))?;
+        Ok(numbers.as_chunks::<3>().0.to_vec())
+    };
+    structure.items(tags::CONTOUR_SEQUENCE).iter().filter(is_closed).map(points)
+}
+
+/// Whether all contours of a structure lie in slices of a series, as far as their first points tell.
+fn lies_in(structure: &InMemDicomObject, slices: &Slices) -> bool {
+    let lies_in_one = |points: Vec<Vector>| points.first().is_none_or(|first| slices.at(*first).is_some());
+    contours(structure).all(|points| points.is_ok_and(lies_in_one))
+}
+
+/// The pixels of a structure by plane, each with where its contours lie, counted in planes.
+fn masks(
+    structure: &InMemDicomObject,
+    planes: &Planes<'_>,
+) -> Result<BTreeMap<usize, (f64, Array2<bool>)>, DicomError> {
+    let [slices, rows, columns] = planes.shape();
+    let mut masks: BTreeMap<usize, (f64, Array2<bool>)> = BTreeMap::new();
+    for points in contours(structure) {
+        let points = planes.indices(&points?);
         let Some(first) = points.first() else { continue };
         let k = first[0];
         let slice = k.round();

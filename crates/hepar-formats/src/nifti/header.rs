@@ -152,7 +152,7 @@ impl Header {
     /// Shape `[k, j, i]` of the one volume that the image holds.
     ///
     /// # Errors
-    /// When it holds less, as a slice, or more, as several time points.
+    /// When it has two axes, or holds more, as several time points.
     pub(crate) fn volume_shape(&self) -> Result<[u64; 3], ReadErrorKind> {
         let refuse = |reason: String| Err(ReadErrorKind::Dimensions(reason));
         let dims = self.dims();
@@ -175,9 +175,6 @@ impl Header {
             }
             _ => return refuse(format!("it is a single slice ({by} voxels). Give the whole volume")),
         };
-        if [i, j, k].contains(&1) {
-            return refuse(format!("it is a single slice ({by} voxels). Give the whole volume"));
-        }
         Ok([k, j, i].map(i64::unsigned_abs))
     }
 
@@ -238,7 +235,6 @@ mod tests {
             ),
             (&[4, 5, 6, 1, 3], "it has 5 dimensions (4 × 5 × 6 × 1 × 3). Give one volume with one value a voxel"),
             (&[4, 5], "it is a single slice (4 × 5 voxels). Give the whole volume"),
-            (&[4, 5, 1], "it is a single slice (4 × 5 × 1 voxels). Give the whole volume"),
             (&[4, -5, 6], "the header claims 4 × -5 × 6 voxels: an axis must have at least one"),
             (&[4, 5, 0], "the header claims 4 × 5 × 0 voxels: an axis must have at least one"),
         ] {

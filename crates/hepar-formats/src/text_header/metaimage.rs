@@ -55,9 +55,6 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(TextHeader, u64), ReadErrorKind> {
     let data_file = match get("ElementDataFile") {
         None => return Err(wrong("ElementDataFile", "is missing")),
         Some("LOCAL" | "Local" | "local") => None,
-        Some(list) if list.starts_with("LIST") || list.contains('%') => {
-            return Err(wrong("ElementDataFile", "is a list of files, which is not read"));
-        }
         Some(file) => Some(file.to_owned()),
     };
     let header = TextHeader {

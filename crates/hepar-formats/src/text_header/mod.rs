@@ -4,7 +4,7 @@ mod metaimage;
 mod nrrd;
 mod write;
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use hepar_volume::{Geometry, orientation_code};
 
@@ -63,6 +63,14 @@ impl TextFormat {
             Self::MetaImage => "HeaderSize",
         }
     }
+
+    /// The field that names the file of the voxels.
+    fn data_field(self) -> &'static str {
+        match self {
+            Self::Nrrd => "data file",
+            Self::MetaImage => "ElementDataFile",
+        }
+    }
 }
 
 /// See [`crate::read_scan`].
@@ -102,7 +110,7 @@ fn info(path: &Path, format: TextFormat) -> Result<HeaderInfo, ReadErrorKind> {
 /// See [`crate::files_of_scan`].
 pub(crate) fn files(path: &Path, format: TextFormat) -> Result<Vec<PathBuf>, ReadErrorKind> {
     let (header, _) = header(path, format)?;
-    let voxels = header.data_file.map(|name| beside(path, &name)).transpose()?;
+    let voxels = header.data_file.map(|name| beside(path, format, &name)).transpose()?;
     Ok([Some(path.to_owned()), voxels].into_iter().flatten().collect())
 }
 
@@ -111,7 +119,7 @@ fn raster(path: &Path, format: TextFormat) -> Result<Raster, ReadErrorKind> {
     let (header, end) = header(path, format)?;
     let (grid, warnings) = header.grid()?;
     let (file, start) = match &header.data_file {
-        Some(name) => (beside(path, name)?, header.skip),
+        Some(name) => (beside(path, format, name)?, header.skip),
         None => {
             let skip = header.skip.unwrap_or(0);
             let wrong = || field(format.skip_field(), &skip.to_string(), "leads beyond the end of the file");
@@ -143,10 +151,17 @@ fn header(path: &Path, format: TextFormat) -> Result<(TextHeader, u64), ReadErro
 }
 
 /// The file of the voxels, which a header may only name in its own folder: it must not lead elsewhere.
-fn beside(path: &Path, name: &str) -> Result<PathBuf, ReadErrorKind> {
-    let named = Path::new(name).file_name().ok_or_else(|| field("data file", name, "is no file"))?;
+fn beside(path: &Path, format: TextFormat, name: &str) -> Result<PathBuf, ReadErrorKind> {
+    let wrong = |problem| field(format.data_field(), name, problem);
+    if name == "LIST" || name.starts_with("LIST ") || name.contains('%') {
+        return Err(wrong("is a list of files, which is not read"));
+    }
+    let mut parts = Path::new(name).components().filter(|part| *part != Component::CurDir);
+    let (Some(Component::Normal(named)), None) = (parts.next(), parts.next()) else {
+        return Err(wrong("is no file in the folder of the header, where it must be"));
+    };
     let file = path.with_file_name(named);
-    if file.is_file() { Ok(file) } else { Err(ReadErrorKind::Pair { missing: file }) }
+    if file.is_file() { Ok(file) } else { Err(ReadErrorKind::DataFile { missing: file }) }
 }
 
 impl TextHeader {

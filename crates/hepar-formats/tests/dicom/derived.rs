@@ -9,7 +9,7 @@ use dicom_object::open_file;
 use hepar_formats::{
     DicomError, LabelOptions, Labels, LesionMeasures, Meaning, Measurements, Provenance, ReadErrorKind, Scan,
     ScanOptions, SegmentationType, SegmentsBy, Warning, files_of_labels, files_of_scan, read_labels, read_labels_like,
-    read_labels_with, read_scan, write_fractional_segmentation, write_measurements, write_segmentation,
+    read_labels_of, read_labels_with, read_scan, write_fractional_segmentation, write_measurements, write_segmentation,
     write_structure_set,
 };
 use hepar_volume::Volume;
@@ -87,6 +87,51 @@ fn labels_come_back_from_segmentations_and_contours_in_every_orientation() {
     }
 }
 
+/// A series of slices at these heights, each shifted to the back by `tilt` millimetres for each one of height.
+fn series_at(heights: &[f64], tilt: f64) -> Series {
+    let positions = heights.iter().map(|z| [-10.0, -20.0 + tilt * z, 100.0 + z]).collect();
+    Series { positions, ..Series::default() }
+}
+
+#[test]
+fn labels_of_a_series_that_was_mended_come_back_to_where_its_slices_are() {
+    // Which slice of the volume each has its labels from, and the first row that each slice of the series has.
+    for (name, series, from, first) in [
+        ("missing", series_at(&[0.0, 2.0, 4.0, 10.0, 12.0, 14.0], 0.0), &[0, 1, 2, 2, 5, 5, 6, 7][..], [0; 8]),
+        ("uneven", series_at(&[0.0, 2.0, 3.4, 6.0, 8.0, 9.2], 0.0), &[0, 1, 2, 3, 4, 5], [0; 8]),
+        ("tilted", series_at(&[0.0, 5.0, 10.0, 15.0], 0.25), &[0, 1, 2, 3], [0, 2, 3, 5, 0, 0, 0, 0]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        series.write(&folder.path().join("ct"));
+        let scan = read_scan(&folder.path().join("ct")).unwrap();
+        assert_eq!(scan.volume.shape()[0], from.len(), "{name}");
+        let labels = labels(&scan, 6);
+        let expected = Volume::from_fn(labels.geometry().clone(), |[k, j, i]| {
+            let is_seen = (first[k]..first[k] + ROWS).contains(&j);
+            if is_seen { labels.data()[[from[k], j, i]] } else { 0 }
+        });
+        write_all(folder.path(), &labels, &scan, SegmentsBy::Label);
+        for file in ["seg.dcm", "labelmap.dcm", "rtstruct.dcm"] {
+            let read = read_labels_of(&folder.path().join(file), &scan).unwrap();
+            assert_eq!((read.volume.data(), &read.warnings[..]), (expected.data(), &[][..]), "{name}, {file}");
+        }
+        let beside = read_labels(&folder.path().join("rtstruct.dcm")).unwrap();
+        assert_eq!(beside.volume.data(), expected.data(), "{name}");
+    }
+}
+
+#[test]
+fn slices_that_are_missing_in_the_ct_are_told_of_where_its_grid_alone_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    series_at(&[0.0, 2.0, 4.0, 10.0, 12.0, 14.0], 0.0).write(&folder.path().join("ct"));
+    let scan = read_scan(&folder.path().join("ct")).unwrap();
+    write_all(folder.path(), &labels(&scan, 6), &scan, SegmentsBy::Label);
+    for file in ["seg.dcm", "labelmap.dcm", "rtstruct.dcm"] {
+        let read = read_labels_like(&folder.path().join(file), scan.volume.geometry()).unwrap();
+        assert_eq!(read.warnings, [Warning::SlicesEmpty { count: 2 }], "{file}");
+    }
+}
+
 #[test]
 fn probabilities_come_back_as_labels_where_they_pass_a_half() {
     for (name, series) in series() {
@@ -103,7 +148,7 @@ fn probabilities_come_back_as_labels_where_they_pass_a_half() {
         let both = [(Meaning::Liver, &liver), (Meaning::Tumour, &tumour)];
         write_fractional_segmentation(&path, &both, scan.dicom.as_ref().unwrap(), &made()).unwrap();
         let read = read_labels_like(&path, scan.volume.geometry()).unwrap();
-        assert_eq!((read.volume.data(), &read.warnings[..]), (expected.data(), &[][..]), "{name}");
+        assert_eq!((read.volume.data(), &read.warnings[..]), (expected.data(), &[Warning::FractionsCut][..]), "{name}");
         let object = open_file(&path).unwrap();
         let text = |tag| object.element(tag).unwrap().to_str().unwrap().trim().to_owned();
         assert_eq!(text(tags::SEGMENTATION_FRACTIONAL_TYPE), "PROBABILITY");

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
-use hepar_formats::{ScanOptions, Warning, files_of_scan, inspect, list_series, read_scan, read_scan_with};
+use hepar_formats::{ScanOptions, Verdict, Warning, files_of_scan, inspect, list_series, read_scan, read_scan_with};
 
 use crate::series::{COLUMNS, ROWS, Series, intensity, positions, put, sentence};
 
@@ -129,6 +129,18 @@ fn a_missing_slice_is_interpolated_and_said_or_refused() {
     assert!(scan.warnings.iter().any(|w| matches!(w, Warning::SlicesInterpolated { interpolated: 1, .. })));
     let said = sentence(&read_scan_with(folder.path(), &strict()).unwrap_err());
     assert!(said.contains("were interpolated. Without --strict it would be mended"), "{said}");
+}
+
+#[test]
+fn a_slice_without_its_series_is_described_and_is_no_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Series::default().write(folder.path());
+    let slice = &files[0];
+    let said = sentence(&read_scan(slice).unwrap_err());
+    assert_eq!(said, "it is one slice of series 2 \"Abdomen\". Name the folder of the series");
+    assert_eq!(inspect(slice).unwrap().dims, [COLUMNS as u64, ROWS as u64, 1]);
+    let listed = list_series(slice, &ScanOptions::default()).unwrap().unwrap();
+    assert_eq!(listed[0].verdict, Verdict::Unusable("a single slice".to_owned()));
 }
 
 #[test]

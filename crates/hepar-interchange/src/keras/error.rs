@@ -67,6 +67,21 @@ pub enum KerasError {
         /// Shape in the file.
         found: Vec<u64>,
     },
+    /// An array is stored in another type.
+    #[error("the {part} of the layer {layer} is stored as {found}; weights are read from float32")]
+    Type {
+        /// Keras' name of the layer.
+        layer: String,
+        /// Which of its weights.
+        part: &'static str,
+        /// Its type in the file.
+        found: String,
+    },
+    /// The network is larger than any that is read.
+    #[error(
+        "its layers claim more than {MOST_CHANNELS} channels or {MOST_GIB} GiB of weights; no network that large is read"
+    )]
+    TooLarge,
     /// The widths are those of no RA-UNet.
     #[error(transparent)]
     Widths(#[from] WidthError),
@@ -80,3 +95,9 @@ pub(super) const CONVOLUTIONS: usize = 219;
 
 /// Batch normalisations of a RA-UNet.
 pub(super) const NORMALISATIONS: usize = 158;
+
+/// The most channels of a level; the article's deepest has 512.
+pub(super) const MOST_CHANNELS: u64 = 4096;
+
+/// The most weights of a network, in GiB as f32; the article's has 18 MB.
+pub(super) const MOST_GIB: u64 = 1;

@@ -17,11 +17,12 @@ mod layers;
 
 pub use error::KerasError;
 
+use hdf5_reader::Datatype;
 use hepar_model::tensors::{Role, TensorSpec};
 use hepar_model::topology::{Dimensions, NetworkConfig};
 use hepar_model::weights::Weights;
 
-use error::{CONVOLUTIONS, NORMALISATIONS};
+use error::{CONVOLUTIONS, MOST_CHANNELS, MOST_GIB, NORMALISATIONS};
 use layers::{Layer, broken, part_of, read_layers};
 
 /// The convolutions whose outputs are as many as the network's widths.
@@ -34,13 +35,11 @@ const WIDTHS: [&str; 6] = [
     "res5a.conv3.weight",
 ];
 
-/// No network is wider: the sum of two widths stays far from the end of the numbers.
-const MOST_CHANNELS: u64 = 1 << 16;
-
 /// The weights in the bytes of a file that Keras saved; whether planar or spatial and how wide, the file tells.
 ///
 /// # Errors
-/// When the bytes are no HDF5 file, damaged, or hold another network, or weights are missing or not finite.
+/// When the bytes are no HDF5 file, damaged, or hold another network or one that is too large, or weights are missing,
+/// not stored as float32 or not finite.
 pub fn read_weights(bytes: Vec<u8>) -> Result<Weights, KerasError> {
     let [convolutions, normalisations] = read_layers(bytes)?.map(|layers| layers.into_values().collect::<Vec<_>>());
     if (convolutions.len(), normalisations.len()) != (CONVOLUTIONS, NORMALISATIONS) {
@@ -73,20 +72,31 @@ fn config_of(convolutions: &[Layer]) -> Result<NetworkConfig, KerasError> {
     let mut widths = [0; 6];
     for (name, layer) in names.zip(convolutions) {
         let Some(level) = WIDTHS.iter().position(|width| width == name) else { continue };
-        dimensions = match layer.array("kernel")?.shape() {
+        let (width, of_kernel) = match layer.array("kernel")?.shape() {
             // Keras has the outputs last.
-            [_, _, _, width] if *width <= MOST_CHANNELS => {
-                widths[level] = *width as usize;
-                Dimensions::Planar
-            }
-            [_, _, _, _, width] if *width <= MOST_CHANNELS => {
-                widths[level] = *width as usize;
-                Dimensions::Spatial
-            }
+            [_, _, _, width] => (*width, Dimensions::Planar),
+            [_, _, _, _, width] => (*width, Dimensions::Spatial),
             found => return Err(KerasError::Kernel { layer: layer.name.clone(), found: found.to_vec() }),
         };
+        if width > MOST_CHANNELS {
+            return Err(KerasError::TooLarge);
+        }
+        (widths[level], dimensions) = (width as usize, of_kernel);
     }
-    Ok(NetworkConfig::new(dimensions, widths)?)
+    let config = NetworkConfig::new(dimensions, widths)?;
+    // Arrays that were made but never written take no room in the file.
+    if bytes_of_weights(&config).is_none_or(|bytes| bytes > MOST_GIB << 30) {
+        return Err(KerasError::TooLarge);
+    }
+    Ok(config)
+}
+
+/// Bytes of a network's weights as f32; `None` when they are too many to count.
+fn bytes_of_weights(config: &NetworkConfig) -> Option<u64> {
+    config.tensors().iter().try_fold(0_u64, |sum, spec| {
+        let bytes = spec.shape.iter().try_fold(4_u64, |bytes, &side| bytes.checked_mul(side as u64))?;
+        sum.checked_add(bytes)
+    })
 }
 
 /// The values of a tensor in hepar's order.
@@ -97,8 +107,20 @@ fn values(layer: &Layer, spec: &TensorSpec, dimensions: Dimensions) -> Result<Ve
         let (layer, found, tensor) = (layer.name.clone(), array.shape().to_vec(), spec.name.clone());
         return Err(KerasError::Shape { layer, part, found, tensor, expected });
     }
+    if !matches!(array.dtype(), Datatype::FloatingPoint { size: 4, .. }) {
+        return Err(KerasError::Type { layer: layer.name.clone(), part, found: type_name(array.dtype()) });
+    }
     let array = array.read_array::<f32>().map_err(broken)?;
     Ok(array.reversed_axes().iter().copied().collect())
+}
+
+/// What Keras calls the type of an array.
+fn type_name(datatype: &Datatype) -> String {
+    match datatype {
+        Datatype::FloatingPoint { size, .. } => format!("float{}", 8 * u16::from(*size)),
+        Datatype::FixedPoint { size, .. } => format!("int{}", 8 * u16::from(*size)),
+        _ => "something else than numbers".to_owned(),
+    }
 }
 
 /// The sides of a tensor as Keras has them: all in the other order, and none along z in planar kernels.

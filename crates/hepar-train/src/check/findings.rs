@@ -16,8 +16,6 @@ pub enum Finding {
     OfScan(Warning),
     /// What the reader of the labels has to say.
     OfLabels(Warning),
-    /// Voxels of 1 mm along the patient's axes, the first at the origin: what a header says when nobody filled it in.
-    UnitGrid,
     /// The least intensity lies far above that of air.
     ClippedBelow {
         /// The least intensity, in Hounsfield units.
@@ -95,10 +93,6 @@ impl fmt::Display for Finding {
             Self::Unreadable(problem) => write!(f, "failed to {problem}"),
             Self::OfScan(warning) => write!(f, "the scan: {warning}"),
             Self::OfLabels(warning) => write!(f, "the labels: {warning}"),
-            Self::UnitGrid => f.write_str(
-                "the header says voxels of 1 mm along the patient's axes, the first at the origin, as a header does \
-                 that nobody filled in; LiTS volumes 28 to 47 say so falsely",
-            ),
             Self::ClippedBelow { hu, share } => write!(
                 f,
                 "nothing is darker than {hu} HU, and there is no air: intensities were clipped below, or the scan was \

@@ -4,7 +4,6 @@ use ndarray::ArrayView3;
 use sha2::{Digest, Sha256};
 
 use super::Finding;
-use crate::unit_grid::is_unit_grid;
 
 /// The least intensity of a scan, in Hounsfield units, above which it was clipped: air has −1000, gas in the bowel is
 /// little brighter.
@@ -45,7 +44,6 @@ impl ScanFacts {
         let geometry = volume.geometry();
         let intensities = Intensities::of(volume.data());
         let mut findings: Vec<Finding> = warnings.into_iter().map(Finding::OfScan).collect();
-        findings.extend(is_unit_grid(geometry).then_some(Finding::UnitGrid));
         findings.extend(intensities.findings());
         let (shape, spacing, orientation) = (volume.shape(), geometry.spacing(), orientation_code(geometry));
         let canonical = Reorientation::to_canonical(geometry).apply_into(volume);

@@ -75,7 +75,7 @@ fn a_header_that_nobody_filled_in_is_found() {
     let unit = Geometry::axis_aligned([30; 3], [1.0; 3]).unwrap();
     let on = |grid: Geometry| findings(&Volume::from_fn(grid.clone(), hu), &Volume::from_fn(grid, label));
     let found = on(unit.clone());
-    assert!(matches!(found[..], [Finding::UnitGrid, Finding::LiverVolume { .. }]), "{found:?}");
+    assert!(matches!(found[..], [Finding::OfScan(Warning::UnitGrid), Finding::LiverVolume { .. }]), "{found:?}");
     let found = on(unit.window([1, 0, 0], [30; 3]).unwrap());
     assert!(matches!(found[..], [Finding::LiverVolume { .. }]), "{found:?}");
 }

@@ -131,6 +131,17 @@ fn a_cancelled_run_leaves_a_checkpoint_and_says_so() {
     assert!(runs.path().join("last/state.json").exists());
 }
 
+#[cfg(not(feature = "wgpu"))]
+#[test]
+fn that_no_gpu_can_be_used_is_said_before_anything_is_read_or_written() {
+    let runs = tempfile::tempdir().unwrap();
+    let control = Control { place: Place::Gpu, ..quiet() };
+    let folder = runs.path().join("run");
+    let error = train(&tiny(StageName::Liver), &[runs.path().join("none")], &folder, &control).unwrap_err();
+    assert!(matches!(error, TrainError::Device(_)), "{error}");
+    assert!(!folder.exists());
+}
+
 #[test]
 fn a_run_whose_loss_or_weights_are_no_numbers_ends() {
     let (data, runs) = (data(1), tempfile::tempdir().unwrap());

@@ -7,7 +7,7 @@ use hepar::watch::Terminal;
 use hepar::{ScanOptions, exit};
 use hepar_formats::{SegmentationType, SegmentsBy, names_an_image};
 
-use super::{Failure, interrupt};
+use super::{Failure, check_series, interrupt};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +70,9 @@ enum Object {
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
         let inputs: Vec<&Path> = [Some(self.input.as_path()), self.like.as_deref()].into_iter().flatten().collect();
+        // Of labels in a file of their own, it is the series of --like.
+        let scan = self.like.as_deref().filter(|_| names_an_image(&self.input)).unwrap_or(&self.input);
+        check_series(self.series.as_deref(), scan)?;
         match names_an_image(&self.output) {
             true => drop(ImageFile::plan(&self.output, self.force, &inputs)?),
             false => plan_new_file(&self.output)?,

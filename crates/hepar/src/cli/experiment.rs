@@ -2,13 +2,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use hepar::experiment::losses::{LossResult, Losses};
+use hepar::experiment::losses::{LossResult, Losses, losses_config};
 use hepar::experiment::{Experiment, ExperimentCase, Question};
-use hepar::train::read_config;
 use hepar::watch::Terminal;
 use hepar::{CpuEngine, Error, exit, open_model, sentence};
 use hepar_model::engine::Engine;
-use hepar_train::{Control, DEFAULT_MEMORY, TrainConfig};
+use hepar_model::stage::StageName;
+use hepar_train::{Control, DEFAULT_MEMORY};
 
 use super::model::StageArgument;
 use super::{Failure, interrupt, print};
@@ -25,7 +25,8 @@ Examples:
     --model fold3 --model fold4";
 
 const LOSSES: &str = "\
-OUT gets a run for each loss and losses.md. An experiment that was interrupted goes on.
+OUT gets a run for each loss, with its page training.html, and losses.md. An experiment that was
+interrupted goes on.
 
 Example:
   hepar experiment losses --data lits --stage tumour --steps 1000 -o losses";
@@ -58,18 +59,19 @@ enum What {
         /// Folder with scans and labels, as in training; several may be given
         #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
         data: Vec<PathBuf>,
-        /// Which network
-        #[arg(long, value_enum, default_value = "liver")]
-        stage: StageArgument,
+        /// Which network [default: that of the configuration, or liver]
+        #[arg(long, value_enum)]
+        stage: Option<StageArgument>,
         /// What differs from the standard configuration, as TOML
         #[arg(long, value_name = "FILE.toml")]
         config: Option<PathBuf>,
-        /// Steps with each loss
-        #[arg(long, value_name = "N", default_value_t = 300)]
-        steps: u64,
-        /// Into how many folds patients are divided, of which the first is held out
-        #[arg(long, value_name = "K", default_value_t = 3, value_parser = clap::value_parser!(u16).range(2..=1000))]
-        folds: u16,
+        /// Steps with each loss [default: those of the configuration, or 300]
+        #[arg(long, value_name = "N")]
+        steps: Option<u64>,
+        /// Into how many folds patients are divided, of which that of the configuration is held out, or the first
+        /// [default: those of the configuration, or 3]
+        #[arg(long, value_name = "K", value_parser = clap::value_parser!(u16).range(2..=1000))]
+        folds: Option<u16>,
         /// Folder for runs and table
         #[arg(short, long, value_name = "DIR", default_value = "losses-hepar")]
         output: PathBuf,
@@ -84,7 +86,7 @@ struct Common {
     /// Folder with scans and labels; several may be given
     #[arg(long, value_name = "DIR", required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Case that is left out, as lits/volume-11; repeatable
+    /// Case that is left out, by its name: volume-11, or FOLDER/NAME of NAME_ct.nii.gz in FOLDER; repeatable
     #[arg(long, value_name = "CASE")]
     exclude: Vec<String>,
     /// Folder of the model; for folds one, or one for each in their order [default: the one in the program]
@@ -107,11 +109,16 @@ impl Arguments {
             What::Generalisation(common) => common.run(Question::Generalisation),
             What::Lits { common, folds } => common.run(Question::Lits { folds: usize::from(folds) }),
             What::Losses { data, stage, config, steps, folds, output, quiet } => {
-                let mut config = match config {
-                    Some(path) => read_config(&path, stage.into())?,
-                    None => TrainConfig::preset(stage.into()),
-                };
-                (config.steps, config.folds, config.fold) = (steps, usize::from(folds), Some(0));
+                let stage = stage.map(StageName::from);
+                let mut config = losses_config(config.as_deref(), stage)?;
+                if let Some(stage) = stage.filter(|stage| *stage != config.stage) {
+                    return Err(Failure::usage(format_args!(
+                        "train the {stage} network with the configuration of the {} network",
+                        config.stage
+                    )));
+                }
+                config.steps = steps.unwrap_or(config.steps);
+                config.folds = folds.map_or(config.folds, usize::from);
                 losses(&Losses { config, data, folder: output }, quiet)
             }
         }

@@ -5,7 +5,7 @@ use hepar::info::{Info, LabelCount, Voxels, as_json, verdict};
 use hepar::{ScanOptions, exit};
 use hepar_formats::{HeaderInfo, NiftiPosition, SeriesInfo};
 
-use super::{Failure, print, text, warn_of};
+use super::{Failure, check_series, print, text, warn_of};
 
 /// What is this file or folder: geometry, intensities, whether it looks like a CT; of DICOM which series is taken, and why
 #[derive(Debug, Args)]
@@ -22,6 +22,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
+        check_series(self.series.as_deref(), &self.path)?;
         let info = Info::of(&self.path, &ScanOptions { series: self.series, strict: false })?;
         if self.json {
             print(format_args!("{:#}\n", as_json(&self.path, &info)))?;

@@ -17,11 +17,13 @@ mod train;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 use hepar::watch::{Interrupt, printable};
 use hepar::{Error, exit, sentence};
+use hepar_formats::names_a_readable_image;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -135,6 +137,15 @@ pub fn explain(message: &clap::Error) -> u8 {
 /// An interrupt that Ctrl-C or SIGTERM sets from now on; a second one ends the program.
 fn interrupt() -> Result<Interrupt, Failure> {
     Interrupt::on_ctrl_c().map_err(Failure::internal)
+}
+
+/// Refuses `--series` for a scan whose name says that it is no DICOM.
+fn check_series(series: Option<&str>, scan: &Path) -> Result<(), Failure> {
+    let may_be_dicom = scan.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("dcm"));
+    if series.is_some() && names_a_readable_image(scan) && !may_be_dicom {
+        return Err(Failure::usage(format_args!("use --series for {}: it is no DICOM", scan.display())));
+    }
+    Ok(())
 }
 
 /// Writes text to standard output. A reader that has gone away, as `head` does, is no error.

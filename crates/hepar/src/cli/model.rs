@@ -162,6 +162,11 @@ impl Arguments {
             Command::Export { model, stage, network, output } => {
                 export_onnx(&open_model(model.as_deref())?, stage.into(), usize::from(network) - 1, &output)?;
             }
+            Command::ImportKeras { localizer: Some(_), liver: Some(_), tumour: Some(_), model: Some(_), .. } => {
+                return Err(Failure::usage(
+                    "use --model: each stage has a file, so that nothing would be taken of the model",
+                ));
+            }
             Command::ImportKeras { localizer, liver, tumour, model, output } => {
                 let files = KerasFiles { localizer, liver, tumour };
                 print(card(&import_keras(&files, model.as_deref(), &output)?))?;

@@ -8,7 +8,7 @@ use hepar::report::{LabelledScan, Remake};
 use hepar::watch::Terminal;
 
 use super::contents::ContentsArguments;
-use super::{Failure, interrupt, print, text};
+use super::{Failure, check_series, interrupt, print, text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,6 +50,7 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
+        self.ct.iter().try_for_each(|scan| check_series(self.series.as_deref(), scan))?;
         let terminal = Terminal::new(interrupt()?, self.quiet);
         let (findings, folder) = match (&self.result, &self.labels, &self.ct) {
             (Some(folder), ..) => {

@@ -2,7 +2,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use hepar::cases::{names_an_image, scans_in};
+use hepar::cases::{Scans, names_an_image};
 use hepar::cohort::{Cohort, PlannedCase};
 use hepar::output::{Contents, Product, Products};
 use hepar::watch::Terminal;
@@ -11,7 +11,7 @@ use hepar_formats::{SegmentationType, SegmentsBy};
 
 use super::contents::ContentsArguments;
 use super::engine::EngineArguments;
-use super::{Failure, interrupt, print, text};
+use super::{Failure, check_series, interrupt, print, text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +34,7 @@ pub struct Arguments {
     /// CT scans in Hounsfield units: NIfTI, NRRD, MetaImage, a DICOM folder, file or zip archive, or a folder of images
     #[arg(required = true, value_name = "CT")]
     inputs: Vec<PathBuf>,
-    /// Folder for the result, or a .nii.gz, .nrrd or .mha file for labels alone [default: ./CASE-hepar, or ./cohort-hepar for several]
+    /// Folder for the result, or a .nii.gz, .nrrd or .mha file for labels alone [default: ./CASE-hepar, or ./cohort-hepar for several or a folder of images]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
     /// Folder of the model [default: the one in the program]
@@ -118,11 +118,11 @@ impl Write {
 
 impl Arguments {
     pub fn run(self) -> Result<u8, Failure> {
-        let inputs = scans_in(&self.inputs)?;
-        let options = self.options(inputs.len())?;
+        let scans = Scans::of(&self.inputs)?;
+        let options = self.options(&scans)?;
         let terminal = Terminal::new(interrupt()?, self.quiet);
         let contents = self.contents.over(Contents::default());
-        let cohort = Cohort::plan(&inputs, self.output.as_deref(), &options, contents, self.force)?;
+        let cohort = Cohort::plan(&scans, self.output.as_deref(), &options, contents, self.force)?;
         let engine = self.engine.open()?;
         let mut segmenter = Segmenter::with_engine(&open_model(self.model.as_deref())?, engine.as_ref())?;
         if self.mirror {
@@ -146,9 +146,9 @@ impl Arguments {
         Ok(if failed == 0 { exit::DONE } else { exit::SOME_FAILED })
     }
 
-    fn options(&self, inputs: usize) -> Result<Options, Failure> {
+    fn options(&self, scans: &Scans) -> Result<Options, Failure> {
         let last = if self.stages == Stages::Liver { LastStage::Liver } else { LastStage::Tumour };
-        if self.liver.is_some() && inputs > 1 {
+        if self.liver.is_some() && scans.paths().len() > 1 {
             return Err(Failure::usage("use --liver for several scans: it is the liver of one"));
         }
         if self.liver.is_some() && last == LastStage::Liver {
@@ -157,15 +157,15 @@ impl Arguments {
         if self.series.is_some() && self.inputs.len() > 1 {
             return Err(Failure::usage("use --series for several scans: it is of one"));
         }
-        if let (Some(_), Some(image)) = (&self.series, self.inputs.iter().find(|path| names_an_image(path))) {
-            return Err(Failure::usage(format_args!("use --series for {}: it is no DICOM", image.display())));
-        }
+        scans.paths().iter().try_for_each(|path| check_series(self.series.as_deref(), path))?;
         if let Some(output) = self.output.as_deref().filter(|path| is_other_image(path)) {
             let why = "labels alone are .nii, .nii.gz, .nrrd or .mha; for DICOM name a folder, and --write seg";
             return Err(Failure::usage(format_args!("write {}: {why}", output.display())));
         }
-        if let Some(output) = self.output.as_deref().filter(|path| inputs > 1 && names_an_image(path)) {
-            return Err(Failure::usage(format_args!("write {inputs} results to {}: name a folder", output.display())));
+        let goes_to_folders = scans.alone().is_none();
+        if let Some(output) = self.output.as_deref().filter(|path| goes_to_folders && names_an_image(path)) {
+            let output = output.display();
+            return Err(Failure::usage(format_args!("write a result for each scan to {output}: name a folder")));
         }
         let wants_folder = self.write.is_some() || self.contents.is_given();
         if let Some(output) = self.output.as_deref().filter(|path| wants_folder && names_an_image(path)) {

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
-use hepar_formats::{Labels, ReadError, labels_need_grid, read_labels, read_labels_like, read_labels_truncated};
+use hepar_formats::{
+    Labels, MOST_VOXELS, ReadError, labels_need_grid, read_labels, read_labels_like, read_labels_truncated,
+};
 use hepar_metrics::Figure;
 use hepar_metrics::protocol::hepar::Hepar;
 use hepar_metrics::protocol::lits2017::Lits2017;
-use hepar_volume::Geometry;
+use hepar_volume::{Geometry, Reorientation};
 
 use crate::evaluate::grid::on_one_grid;
 use crate::evaluate::overlay::Overlay;
 use crate::evaluate::{EvaluateError, LabelMap, Options, Pair, Protocol};
+
+/// Two grids are covered by one of so many voxels however few they have themselves: 4096 slices of 512 × 512.
+const ANY_SCAN: usize = 1 << 30;
 
 /// The scores of a case.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +42,7 @@ impl CaseScores {
     /// # Errors
     /// When a file cannot be read, holds unknown labels or lies on another grid than the other, or the protocol's
     /// scorer would stop.
-    pub(super) fn of(pair: &Pair, options: &Options) -> Result<Self, EvaluateError> {
+    pub(crate) fn of(pair: &Pair, options: &Options) -> Result<Self, EvaluateError> {
         match options.protocol {
             Protocol::Hepar => Self::by_hepar(pair, options),
             Protocol::Lits2017 => Self::by_lits2017(pair, options),
@@ -72,7 +77,13 @@ impl CaseScores {
             EvaluateError::Lits2017 { prediction, reference, source }
         })?;
         let same_grid = options.overlays && prediction.volume.shape() == reference.volume.shape();
-        let overlays = if same_grid { Overlay::of(&prediction.volume, &reference.volume) } else { Vec::new() };
+        let overlays = if same_grid {
+            // Voxels are compared as they are stored, as the scorer does, but shown as they lie in the patient.
+            let turn = Reorientation::to_canonical(reference.volume.geometry());
+            Overlay::of(&turn.apply_into(prediction.volume), &turn.apply_into(reference.volume))
+        } else {
+            Vec::new()
+        };
         Ok(Self { figures: scores.figures(), details: None, overlays, notes: Vec::new() })
     }
 }
@@ -113,7 +124,8 @@ fn read_pair(
     }
 }
 
-/// The first grid, extended by whole voxels until it covers the second too; as it is when the result would be no grid.
+/// The first grid, extended by whole voxels until it covers the second too; as it is when the result would be no grid,
+/// or one of far more voxels than both.
 fn covering(first: &Geometry, second: &Geometry) -> Geometry {
     let last = second.shape().map(|voxels| (voxels - 1) as f64);
     let corners = [[0.0; 3], last].map(|corner| first.to_index(second.to_world(corner)));
@@ -121,9 +133,11 @@ fn covering(first: &Geometry, second: &Geometry) -> Geometry {
     let greatest =
         |axis: usize| corners[0][axis].max(corners[1][axis]).round().max((first.shape()[axis] - 1) as f64) as i64;
     let start = [0, 1, 2].map(least);
-    let shape = [0, 1, 2].map(|axis| (greatest(axis) - start[axis] + 1).max(1) as usize);
+    let shape = [0, 1, 2].map(|axis| greatest(axis).saturating_sub(start[axis]).saturating_add(1).max(1) as usize);
+    let voxels = |shape: [usize; 3]| shape.into_iter().fold(1, usize::saturating_mul);
     // Grids that lie far from each other are of no one patient; reading will say so.
-    let is_sane = shape.iter().zip(first.shape()).all(|(to, from)| *to <= 4096.max(2 * from));
+    let of_both = voxels(first.shape()).saturating_add(voxels(second.shape()));
+    let is_sane = voxels(shape) <= of_both.saturating_mul(8).clamp(ANY_SCAN, MOST_VOXELS);
     if is_sane { first.window(start, shape).unwrap_or_else(|_| first.clone()) } else { first.clone() }
 }
 
@@ -162,6 +176,8 @@ fn notes(scores: &Hepar) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hepar_formats::{GridHeader, write_labels};
+    use hepar_volume::Volume;
 
     #[test]
     fn undefined_distances_on_a_sheared_grid_are_not_left_unexplained() {
@@ -185,5 +201,43 @@ mod tests {
         assert!(both.matches(&expected, 1e-6));
         assert!(covering(&b, &a).matches(&expected, 1e-6), "whichever is first");
         assert_eq!(covering(&whole, &a), whole);
+    }
+
+    #[test]
+    fn grids_far_apart_are_not_covered_by_one_that_no_memory_holds() {
+        let whole = Geometry::axis_aligned([4000, 512, 512], [1.0; 3]).unwrap();
+        let slice = |k: i64| whole.window([k, 0, 0], [1, 512, 512]).unwrap();
+        assert_eq!(covering(&slice(0), &slice(3999)).shape(), [4000, 512, 512], "two slices of a scan");
+        for start in [[4000; 3], [0, 0, -1 << 40], [i64::MAX; 3]] {
+            let far = whole.window(start, [2, 2, 2]).unwrap();
+            assert_eq!(covering(&slice(0), &far), slice(0));
+        }
+    }
+
+    #[test]
+    fn the_challenges_pictures_are_axial_however_the_volumes_are_stored() {
+        let grid = Geometry::axis_aligned([6, 5, 8], [5.0, 2.0, 1.0]).unwrap();
+        let canonical = Reorientation::to_canonical(&grid).geometry(&grid);
+        // i grows towards the head, j to the front, k to the right.
+        let affine = [[0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+        let to_stored = Reorientation::to_canonical(&Geometry::new(affine, [2; 3]).unwrap()).inverse();
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, columns: [usize; 2]| {
+            let liver = |[k, j, i]: [usize; 3]| u8::from(j > 1 && i < columns[usize::from(k == 4)]);
+            let stored = to_stored.apply(&Volume::from_fn(canonical.clone(), liver));
+            let path = folder.path().join(name);
+            write_labels(&path, &stored, &GridHeader::from_geometry(stored.geometry())).unwrap();
+            path
+        };
+        let (prediction, reference) = (write("p.nii", [3, 6]), write("r.nii", [3, 3]));
+        let pair = Pair { case: "a".to_owned(), prediction, reference };
+        let overlay = |protocol| {
+            let options = Options { protocol, overlays: true, ..Options::default() };
+            let scores = CaseScores::of(&pair, &options).unwrap();
+            let [overlay] = &scores.overlays[..] else { panic!("the liver alone: {:?}", scores.overlays) };
+            (overlay.superior_mm, overlay.spacing, overlay.runs.iter().map(|run| run.length).collect::<Vec<_>>())
+        };
+        assert_eq!(overlay(Protocol::Lits2017), (20.0, [2.0, 1.0], [3; 6].to_vec()));
+        assert_eq!(overlay(Protocol::Lits2017), overlay(Protocol::Hepar));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use hepar_metrics::statistics::{SignedRank, signed_rank};
 use hepar_metrics::{Figure, Fold};
 
-use crate::evaluate::{CaseScores, Evaluation};
+use crate::evaluate::{CaseScores, EvaluateError, Evaluation, Pair, Pairing};
 
 /// Two predictions of the same cases, figure by figure.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Comparison {
     pub other: PathBuf,
     /// The figures that both have for at least one case.
     pub figures: Vec<Compared>,
+    /// What kept cases from being compared, for which the other prediction is the reason, a sentence each.
+    pub problems: Vec<String>,
 }
 
 /// One figure of two predictions.
@@ -33,6 +35,13 @@ pub struct Compared {
     pub better: Option<bool>,
 }
 
+impl Comparison {
+    /// The problems, each behind the path of the other prediction.
+    pub fn told(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|problem| format!("{}: {problem}", self.other.display()))
+    }
+}
+
 impl Compared {
     /// The prediction's mean less the other's.
     pub fn difference(&self) -> f64 {
@@ -40,7 +49,42 @@ impl Compared {
     }
 }
 
-/// Compares two predictions over the cases, by name, that both have scores for.
+/// Checks, before anything is scored, that two predictions can be compared: they share a case by its name, and the cases
+/// that they share have one reference. `prediction` and `other` are the paths by which the two were named.
+///
+/// # Errors
+/// When they cannot.
+pub fn check_comparable(
+    ours: &Pairing,
+    prediction: &Path,
+    theirs: &Pairing,
+    other: &Path,
+) -> Result<(), EvaluateError> {
+    let mut shares_a_case = false;
+    for pair in &ours.pairs {
+        let Some(partner) = theirs.pairs.iter().find(|partner| partner.case == pair.case) else { continue };
+        shares_a_case = true;
+        if are_different(&pair.reference, &partner.reference) {
+            let (first, second) = (pair.reference.clone(), partner.reference.clone());
+            return Err(EvaluateError::OtherReference { case: pair.case.clone(), first, second });
+        }
+    }
+    if !shares_a_case {
+        let (predictions, references) = (other.to_owned(), prediction.to_owned());
+        return Err(EvaluateError::NoPairs { predictions, references });
+    }
+    Ok(())
+}
+
+/// Whether two paths lead to different files. Of what is not there, scoring the case tells.
+fn are_different(first: &Path, second: &Path) -> bool {
+    match (first.canonicalize(), second.canonicalize()) {
+        (Ok(first), Ok(second)) => first != second,
+        _ => false,
+    }
+}
+
+/// Compares two predictions over the cases, by name, that both have scores for, and says which cases only one has.
 ///
 /// Every figure that is defined per case is tested by Wilcoxon's signed-rank test, two-sided; nothing is done about
 /// there being many.
@@ -50,7 +94,19 @@ pub fn compare(evaluation: &Evaluation, other: &Evaluation, path: &Path) -> Comp
         evaluation.scored().filter_map(|(pair, scores)| Some((scores, partner(&pair.case)?))).collect();
     let count = pairs.first().map_or(0, |(scores, _)| scores.figures.len());
     let figures = (0..count).filter_map(|n| compare_figure(&pairs, n)).collect();
-    Comparison { other: path.to_owned(), figures }
+    let mut problems = other.problems();
+    problems.extend(only_in(evaluation, other).map(|pair| format!("it has no case {}", pair.case)));
+    problems.extend(only_in(other, evaluation).map(|pair| format!("its case {} has no partner", pair.case)));
+    Comparison { other: path.to_owned(), figures, problems }
+}
+
+/// The cases of `one` that the `other` has not, unless its list of files without a partner says so already.
+fn only_in<'a>(one: &'a Evaluation, other: &'a Evaluation) -> impl Iterator<Item = &'a Pair> {
+    let is_missing = move |pair: &&'a Pair| {
+        other.cases.iter().all(|case| case.pair.case != pair.case)
+            && other.unpaired.iter().all(|file| file.path() != pair.reference)
+    };
+    one.cases.iter().map(|case| &case.pair).filter(is_missing)
 }
 
 fn compare_figure(pairs: &[(&CaseScores, &CaseScores)], n: usize) -> Option<Compared> {
@@ -96,12 +152,12 @@ fn better_is_greater(path: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::{Evaluated, Pair, Protocol};
+    use crate::evaluate::{Evaluated, Protocol, Unpaired};
 
     fn evaluation(values: &[(&str, f64, Option<f64>)]) -> Evaluation {
         let case = |&(name, dice, rvd): &(&str, f64, Option<f64>)| {
             let figures = vec![Figure::per_case("liver/dice", dice), Figure::per_case("liver/rvd", rvd)];
-            let pair = Pair { case: name.to_owned(), prediction: "p".into(), reference: "r".into() };
+            let pair = Pair { case: name.to_owned(), prediction: "p".into(), reference: name.into() };
             let scores = CaseScores { figures, details: None, overlays: Vec::new(), notes: Vec::new() };
             Evaluated { pair, scores: Ok(scores) }
         };
@@ -113,10 +169,41 @@ mod tests {
         let ours = evaluation(&[("a", 0.9, Some(-0.5)), ("b", 0.8, None), ("c", 0.1, Some(9.0))]);
         let theirs = evaluation(&[("a", 0.7, Some(0.1)), ("b", 0.7, Some(0.0)), ("d", 1.0, None)]);
         let comparison = compare(&ours, &theirs, Path::new("x"));
+        assert_eq!(comparison.told().collect::<Vec<_>>(), ["x: it has no case c", "x: its case d has no partner"]);
         let [dice, rvd] = comparison.figures[..] else { panic!("{comparison:?}") };
         assert_eq!((dice.cases, dice.better, dice.test.count), (2, Some(true), 2));
         assert!((dice.mean - 0.85).abs() < 1e-12 && (dice.difference() - 0.15).abs() < 1e-12);
         // Nearer to 0 is better.
         assert_eq!((rvd.cases, rvd.better), (1, Some(false)));
+    }
+
+    #[test]
+    fn a_case_that_one_folder_lacks_is_told_once() {
+        let ours = evaluation(&[("a", 0.9, None), ("b", 0.8, None)]);
+        let mut theirs = evaluation(&[("a", 0.7, None)]);
+        theirs.unpaired = vec![Unpaired::Reference("b".into())];
+        let problems = compare(&ours, &theirs, Path::new("x")).problems;
+        assert_eq!(problems, ["b has no prediction"]);
+    }
+
+    #[test]
+    fn predictions_without_a_common_case_or_with_other_references_are_not_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "").unwrap();
+            path
+        };
+        let (first, second) = (file("first.nii"), file("second.nii"));
+        let pairing = |case: &str, reference: &Path| {
+            let pair = Pair { case: case.to_owned(), prediction: "p".into(), reference: reference.to_owned() };
+            Pairing { pairs: vec![pair], unpaired: Vec::new(), single: false }
+        };
+        let check = |theirs: Pairing| check_comparable(&pairing("a", &first), Path::new("x"), &theirs, Path::new("y"));
+        assert!(check(pairing("a", &folder.path().join("./first.nii"))).is_ok());
+        assert!(check(pairing("a", Path::new("gone.nii"))).is_ok(), "scoring tells");
+        let said = |theirs: Pairing| check(theirs).unwrap_err().to_string();
+        assert_eq!(said(pairing("b", &first)), "find a case that is in both y and x");
+        assert!(said(pairing("a", &second)).starts_with("compare two predictions of case a: the reference of one is "));
     }
 }

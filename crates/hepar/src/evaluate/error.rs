@@ -47,6 +47,14 @@ pub enum EvaluateError {
         /// Why it would stop.
         source: Lits2017Error,
     },
+    /// There is neither a file nor a folder.
+    #[error("read {}", path.display())]
+    NotThere {
+        /// Where it should be.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// A file can be compared with a file, a folder with a folder.
     #[error(
         "compare {} with {}: one is a file, the other a folder of cases",
@@ -85,13 +93,27 @@ pub enum EvaluateError {
         /// Another.
         second: PathBuf,
     },
-    /// No case is in both folders.
+    /// No case is in both folders or lists.
     #[error("find a case that is in both {} and {}", predictions.display(), references.display())]
     NoPairs {
         /// Folder of the predictions.
         predictions: PathBuf,
-        /// Folder of the references.
+        /// Folder of the references, or of the predictions that these are compared with.
         references: PathBuf,
+    },
+    /// Two predictions of a case have other references.
+    #[error(
+        "compare two predictions of case {case}: the reference of one is {}, that of the other {}",
+        first.display(),
+        second.display()
+    )]
+    OtherReference {
+        /// The case.
+        case: String,
+        /// The reference of the prediction.
+        first: PathBuf,
+        /// The reference of the other prediction.
+        second: PathBuf,
     },
 }
 

@@ -12,8 +12,8 @@ const SCHEMA: u32 = 2;
 /// The evaluation for programs; the layout is described in `docs/evaluation.md`.
 ///
 /// `cases` hold name, files and figures, `totals` the figures of all cases together, `confidence` their 95 % intervals,
-/// `comparison` what `comparison` says, `problems` a sentence for each case without figures and file without a partner.
-/// Figures that are undefined are null.
+/// `comparison` what `comparison` says, `problems` a sentence for each case without figures and file without a partner;
+/// those of the other prediction stand in `comparison`. Figures that are undefined are null.
 pub fn as_json(evaluation: &Evaluation, bootstrap: &Bootstrap, comparison: Option<&Comparison>) -> Value {
     let totals = evaluation.totals(bootstrap);
     let mut all = Map::from_iter([("cases".to_owned(), json!(evaluation.scored().count()))]);
@@ -68,7 +68,11 @@ fn compared(comparison: &Comparison) -> Value {
             "better": compared.better.map(|better| if better { "prediction" } else { "other" }),
         })
     });
-    json!({ "other": comparison.other.display().to_string(), "figures": figures.collect::<Vec<_>>() })
+    json!({
+        "other": comparison.other.display().to_string(),
+        "figures": figures.collect::<Vec<_>>(),
+        "problems": comparison.problems,
+    })
 }
 
 /// Puts a value where a path such as `detection/0.5/tp` leads; objects on the way are made.

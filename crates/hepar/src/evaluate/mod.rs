@@ -27,7 +27,7 @@ use hepar_metrics::{Figure, totals};
 use crate::error::sentence;
 
 pub use case::CaseScores;
-pub use comparison::{Compared, Comparison, compare};
+pub use comparison::{Compared, Comparison, check_comparable, compare};
 pub use error::{EvaluateError, GridDifference};
 pub use json::as_json;
 pub use label_map::LabelMap;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use hepar_formats::is_patient_folder;
+use hepar_formats::{is_patient_folder, names_a_readable_image};
 
-use crate::cases::{case_name, names_an_image};
+use crate::cases::case_name;
 use crate::evaluate::EvaluateError;
 use crate::output::LABELS_FILE;
 
@@ -67,15 +67,18 @@ impl fmt::Display for Unpaired {
 
 /// Pairs two files, or the label volumes of two folders by case.
 ///
-/// A folder with `labels.nii.gz` counts as that file, and a patient of 3D-IRCADb as a file. In other folders, the cases are the images but for scans (names
-/// that end in `_ct` or begin with `volume-` where other images do not), and the folders with `labels.nii.gz`. Two
-/// belong together when their names are equal but for `.nii`, `.nii.gz`, and a `_label`, `_seg`, `_ct`, `-hepar`,
-/// `segmentation-`, `volume-` or the like.
+/// A folder with `labels.nii.gz` counts as that file, and a patient of 3D-IRCADb as a file. In other folders, the cases
+/// are the images by [`names_a_readable_image`] but for scans (names that end in `_ct` or begin with `volume-` where other
+/// images do not), and the folders with `labels.nii.gz`. Two belong together when their names are equal but for the ending
+/// of the format, and a `_label`, `_seg`, `_ct`, `-hepar`, `segmentation-`, `volume-` or the like.
 ///
 /// # Errors
-/// When one is a file and the other a folder of cases, or a folder cannot be listed, has two files of a case, or shares
-/// none with the other.
+/// When one is not there, one is a file and the other a folder of cases, or a folder cannot be listed, has two files of a
+/// case, or shares none with the other.
 pub fn pair(prediction: &Path, reference: &Path) -> Result<Pairing, EvaluateError> {
+    for path in [prediction, reference] {
+        std::fs::metadata(path).map_err(|source| EvaluateError::NotThere { path: path.to_owned(), source })?;
+    }
     let (predicted, truth) = (result_file(prediction), result_file(reference));
     let is_folder_of_cases = |path: &Path| path.is_dir() && !is_patient_folder(path);
     match (is_folder_of_cases(&predicted), is_folder_of_cases(&truth)) {
@@ -112,7 +115,7 @@ fn cases(folder: &Path) -> Result<BTreeMap<String, PathBuf>, EvaluateError> {
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         let file = result_file(&path);
-        let is_image = names_an_image(&path) && path.is_file();
+        let is_image = names_a_readable_image(&path) && path.is_file();
         if (file != path) || is_image || is_patient_folder(&path) {
             files.push((path, file));
         }
@@ -184,6 +187,28 @@ mod tests {
         assert_eq!(pairing.pairs[0].reference, references.path().join("segmentation-46.nii"));
         assert_eq!(pairing.pairs[1].reference, references.path().join("a_label.nii.gz"));
         assert!(pairing.unpaired.is_empty() && !pairing.single);
+    }
+
+    #[test]
+    fn labels_of_every_format_that_is_read_are_cases_and_a_pair_of_files_is_one() {
+        let predictions =
+            folder(&["a.mhd", "a.raw", "b.hdr", "b.img", "c.hdr.gz", "c.img.gz", "d.nhdr", "d.raw", "e.dcm", "f.mha"]);
+        let references = folder(&["a.nii", "b.nii", "c.nii", "d.nii", "e.NII.GZ", "f_seg.nrrd", "notes.txt"]);
+        let pairing = pair(predictions.path(), references.path()).unwrap();
+        assert_eq!(names(&pairing), ["a", "b", "c", "d", "e", "f"]);
+        assert_eq!(pairing.pairs[1].prediction, predictions.path().join("b.hdr"));
+        assert!(pairing.unpaired.is_empty(), "{:?}", pairing.unpaired);
+    }
+
+    #[test]
+    fn a_path_that_is_not_there_is_neither_a_file_nor_a_folder() {
+        let here = folder(&["a.nii"]);
+        let (file, gone) = (here.path().join("a.nii"), here.path().join("gone"));
+        for there in [here.path(), &file] {
+            for error in [pair(there, &gone).unwrap_err(), pair(&gone, there).unwrap_err()] {
+                assert!(matches!(error, EvaluateError::NotThere { path, .. } if path == gone));
+            }
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::evaluate::{Evaluated, Evaluation, failure};
 const LESION_COLUMNS: &str = "case,status,reference,predicted,reference_ml,predicted_ml,reference_long_axis_mm,\
                               predicted_long_axis_mm,iou,dice,voe,rvd,assd,rmsd,msd,hd95,nsd_1mm,nsd_2mm,nsd_3mm";
 
-/// One line for each case as RFC 4180 has it. `status` is `ok` or says why there are no figures.
+/// One line for each case, and for each file without a partner that the protocol does not pass over, as RFC 4180 has it.
+/// `status` is `ok` or says why there are no figures.
 ///
 /// The columns are the places of the figures in the JSON layout, with `_` for `/`: `liver_dice`, `detection_0.5_tp`.
 /// Figures have six decimals, counts none; what is undefined is empty.
@@ -35,7 +36,7 @@ pub fn as_csv(evaluation: &Evaluation) -> String {
         };
         let _ = write!(text, "{},{}{values}\r\n", field(&case.pair.case), field(&status));
     }
-    for unpaired in &evaluation.unpaired {
+    for unpaired in evaluation.unpaired_problems() {
         let _ = write!(text, ",{}{}\r\n", field(&unpaired.to_string()), empty());
     }
     text
@@ -152,6 +153,14 @@ mod tests {
         assert_eq!(lines[1], "\"a,b\",ok,0.900000,3");
         assert_eq!(lines[2], "c,\"failed to compare p with r: one is a file, the other a folder of cases\",,");
         assert_eq!(lines[3], ",d.nii has no prediction,,");
+    }
+
+    #[test]
+    fn what_the_challenge_passes_over_has_no_line() {
+        let extra = Unpaired::Prediction("e.nii".into());
+        let of = |protocol| as_csv(&Evaluation { protocol, unpaired: vec![extra.clone()], ..evaluation() });
+        assert!(of(Protocol::Hepar).contains("e.nii has no reference"));
+        assert!(!of(Protocol::Lits2017).contains("e.nii"));
     }
 
     #[test]

@@ -17,11 +17,11 @@ use serde_json::Value;
 
 use crate::cohort::PlannedCase;
 use crate::error::{Error, ErrorKind, sentence};
-use crate::evaluate::{self, Evaluation, Pair, Pairing, Protocol, as_json, evaluate_pairs};
+use crate::evaluate::{self, CaseScores, Evaluated, Evaluation, Pair, Protocol, as_json};
 use crate::manifest::{Manifest, ModelIdentity};
 use crate::output::{Destination, LABELS_FILE, OutputError, ResultFolder, check_replaceable, write_file};
 use crate::segment::{Options, Segmenter};
-use crate::watch::Listener;
+use crate::watch::{Listener, go_on};
 
 pub use tables::tables;
 
@@ -33,6 +33,9 @@ const TABLES_TITLE: &str = "# hepar experiment ";
 
 /// Name of the folder of the cases' results in the experiment's folder.
 const CASES_FOLDER: &str = "cases";
+
+/// Cases that are named when another one was asked for.
+const NAMED: usize = 12;
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,14 +117,15 @@ impl Question {
 impl Experiment {
     /// Finds the labelled scans in `data`, as training does, and checks that results can be written to `output`.
     ///
-    /// Cases named in `exclude`, as `lits/lits011`, are left out: those whose labels know no tumours, for instance. There
-    /// must be one model, or one for each fold. `force` lets tables and scores of an earlier experiment be replaced;
-    /// scores beside results but without tables need no force, and results that this program made of the same scans by
-    /// the same model are kept in any case, so that an experiment can be gone on with.
+    /// Cases named in `exclude`, as `volume-11` or `lits/lits011`, are left out: those whose labels know no tumours, for
+    /// instance. There must be one model, or one for each fold. `force` lets tables and scores of an earlier experiment be
+    /// replaced; scores beside results but without tables need no force, and results that this program made of the same
+    /// scans by the same model are kept in any case, so that an experiment can be gone on with.
     ///
     /// # Errors
     /// When there are no labelled scans, two of them have the same folder, none has a name that is to be left out, models and
-    /// folds do not fit, or something must not be overwritten.
+    /// folds do not fit, or something must not be overwritten: labels that were corrected by hand are not the model's, and
+    /// are not replaced by those either.
     pub fn plan(
         question: Question,
         data: &[PathBuf],
@@ -142,7 +146,10 @@ impl Experiment {
         let mut cases = Vec::new();
         let found = discover(data).map_err(failed)?;
         if let Some(name) = exclude.iter().find(|name| found.iter().all(|case| case.name != **name)) {
-            return Err(ErrorKind::Experiment(format!("there is no case {name} to be left out")).into());
+            let known: Vec<&str> = found.iter().take(NAMED).map(|case| case.name.as_str()).collect();
+            let more = if found.len() > NAMED { ", …" } else { "" };
+            let problem = format!("there is no case {name} to be left out; there are {}{more}", known.join(", "));
+            return Err(ErrorKind::Experiment(problem).into());
         }
         for case in found.into_iter().filter(|case| !exclude.contains(&case.name)) {
             let Source::Volume { image, labels } = case.source else { continue };
@@ -177,24 +184,15 @@ impl Experiment {
             listener.warn(&doubt);
         }
         let failed = self.segment(models, listener, report)?;
-        let pairs = |name: &ExperimentCase| Pair {
-            case: name.planned.name.clone(),
-            prediction: name.planned.destination.path().join(LABELS_FILE),
-            reference: name.labels.clone(),
-        };
-        let done = || self.cases.iter().filter(|case| !failed.contains_key(&case.planned.name));
-        let evaluate = |protocol| {
-            listener.doing(&format!("scoring by {protocol}"));
-            let pairing = Pairing { pairs: done().map(pairs).collect(), unpaired: Vec::new(), single: false };
-            evaluate_pairs(pairing, &evaluate::Options { protocol, ..evaluate::Options::default() })
-        };
-        let evaluations = [evaluate(Protocol::Hepar)?, evaluate(Protocol::Lits2017)?];
+        let evaluations =
+            [self.score(Protocol::Hepar, &failed, listener)?, self.score(Protocol::Lits2017, &failed, listener)?];
         let models = models.iter().map(|bundle| ModelNote {
             identity: ModelIdentity::of(bundle),
             trained_on: bundle.card().training.data.clone(),
         });
         let outcome = Outcome { evaluations, models: models.collect(), failed };
         let bootstrap = Bootstrap::default();
+        go_on(listener)?;
         for evaluation in &outcome.evaluations {
             let file = self.output.join(scores_file(evaluation.protocol));
             write_file(&file, format!("{:#}\n", as_json(evaluation, &bootstrap, None)).as_bytes())?;
@@ -227,6 +225,7 @@ impl Experiment {
         let mut failed = BTreeMap::new();
         let mut ready: Option<(usize, Segmenter)> = None;
         for case in &self.cases {
+            go_on(listener)?;
             let number = if models.len() == 1 { 0 } else { case.fold };
             if is_done(case, &ModelIdentity::of(&models[number])) {
                 report(case, Ok(()));
@@ -250,6 +249,28 @@ impl Experiment {
             }
         }
         Ok(failed)
+    }
+
+    /// Scores the cases that are not among those that `failed`.
+    fn score(
+        &self,
+        protocol: Protocol,
+        failed: &BTreeMap<String, String>,
+        listener: &dyn Listener,
+    ) -> Result<Evaluation, Error> {
+        listener.doing(&format!("scoring by {protocol}"));
+        let options = evaluate::Options { protocol, ..evaluate::Options::default() };
+        let mut cases = Vec::new();
+        for case in self.cases.iter().filter(|case| !failed.contains_key(&case.planned.name)) {
+            go_on(listener)?;
+            let pair = Pair {
+                case: case.planned.name.clone(),
+                prediction: case.planned.destination.path().join(LABELS_FILE),
+                reference: case.labels.clone(),
+            };
+            cases.push(Evaluated { scores: CaseScores::of(&pair, &options), pair });
+        }
+        Ok(Evaluation { protocol, cases, unpaired: Vec::new() })
     }
 }
 
@@ -285,6 +306,7 @@ fn is_scores(bytes: &[u8], protocol: Protocol) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::{Interrupt, Terminal};
     use hepar_formats::{GridHeader, write_scan};
     use hepar_volume::{Geometry, Volume};
 
@@ -304,6 +326,25 @@ mod tests {
         assert_eq!(cases, [(1, "volume-11".to_owned()), (3, "volume-3".to_owned())]);
         assert!(plan(1).is_ok());
         assert!(plan(2).unwrap_err().to_string().contains("2 models for 5 folds"));
+    }
+
+    #[test]
+    fn an_experiment_that_is_called_off_while_it_scores_writes_nothing() {
+        let data = data(&["volume-3.nii", "segmentation-3.nii"]);
+        let out = data.path().join("out");
+        let plan = Experiment::plan(Question::Generalisation, &[data.path().to_owned()], &[], 1, &out, false).unwrap();
+        let interrupt = Interrupt::default();
+        let terminal = Terminal::new(interrupt.clone(), true);
+        let score = || plan.score(Protocol::Hepar, &BTreeMap::new(), &terminal);
+        assert!(score().unwrap().cases[0].scores.is_err(), "nothing is segmented");
+        interrupt.set();
+        assert!(score().unwrap_err().is_interruption());
+        // Before a case is segmented, and when all are scored.
+        for cases in [plan.cases.clone(), Vec::new()] {
+            let called_off = Experiment { cases, ..plan.clone() };
+            assert!(called_off.run(&[], &terminal, &mut |_, _| {}).unwrap_err().is_interruption());
+        }
+        assert!(!out.exists());
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl ImageFile {
         if path.is_dir() {
             return refuse(OutputErrorKind::NotAFile);
         }
-        if path.exists() {
+        if is_taken(path) {
             let is_this = |input: &&Path| match (fs::canonicalize(input), fs::canonicalize(path)) {
                 (Ok(input), Ok(path)) => input == path,
                 _ => false,
@@ -56,7 +56,7 @@ impl ImageFile {
 /// # Errors
 /// When it is, or its folder cannot be written.
 pub fn plan_new_file(path: &Path) -> Result<(), OutputError> {
-    if path.exists() {
+    if is_taken(path) {
         return Err(OutputError::new(path, OutputErrorKind::Taken));
     }
     check_writable(&nearest_folder(path)).map_err(|error| OutputError::new(path, error))
@@ -68,8 +68,11 @@ pub(crate) fn check_replaceable(
     force: bool,
     is_own: impl FnOnce(&[u8]) -> bool,
 ) -> Result<(), OutputError> {
-    if !path.exists() {
+    if !is_taken(path) {
         return Ok(());
+    }
+    if !path.exists() {
+        return Err(OutputError::new(path, OutputErrorKind::Foreign));
     }
     let bytes = fs::read(path).map_err(|error| OutputError::new(path, error))?;
     match (is_own(&bytes), force) {
@@ -77,6 +80,11 @@ pub(crate) fn check_replaceable(
         (true, false) => Err(OutputError::new(path, OutputErrorKind::Exists)),
         (true, true) => Ok(()),
     }
+}
+
+/// Whether something is at `path`, be it a link to what is not there.
+pub(super) fn is_taken(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
 /// Writes a plain file, whole or not at all; folders on the way are made.
@@ -98,6 +106,19 @@ mod tests {
         ImageFile::plan(&root.path().join("a/x.nii.gz"), false, &[]).unwrap();
         plan_new_file(&root.path().join("b.json")).unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_is_in_the_way() {
+        let root = tempfile::tempdir().unwrap();
+        let link = root.path().join("link.nii");
+        std::os::unix::fs::symlink(root.path().join("unplugged/ct.nii"), &link).unwrap();
+        let kind = |error: OutputError| error.kind().to_string();
+        assert!(kind(ImageFile::plan(&link, true, &[]).unwrap_err()).contains("not written by hepar"));
+        assert!(kind(plan_new_file(&link).unwrap_err()).contains("it exists. Take another name"));
+        assert!(kind(check_replaceable(&link, true, |_| true).unwrap_err()).contains("not written by hepar"));
+        assert!(crate::output::ResultFolder::plan(&link, true).is_err());
     }
 
     #[test]

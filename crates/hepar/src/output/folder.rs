@@ -19,7 +19,9 @@ use crate::output::contents::{
     Contents, LABELS_FILE, LESIONS_FILE, LESIONS_FOLDER, MESH_FILE, MESH_FOLDER, MONTAGE_FILE, PREVIEW_FILE,
     REPORT_FILE, RESULT_FILE,
 };
+use crate::output::file::is_taken;
 use crate::output::files::make_files;
+use crate::output::lock::FolderLock;
 use crate::output::{
     OutputError, OutputErrorKind, Product, Products, check_writable, make_parent, nearest_folder, provenance,
 };
@@ -121,13 +123,13 @@ impl ResultFolder {
 
     fn planned(path: &Path, overwrite: Overwrite) -> Result<Self, OutputError> {
         let folder = Self { path: path.to_owned(), overwrite, contents: Contents::default() };
-        if !path.exists() {
-            check_writable(&nearest_folder(path)).map_err(|error| OutputError::new(path, error))?;
-        } else if path.is_dir() {
+        if path.is_dir() {
             folder.check_files()?;
             check_writable(path).map_err(|error| OutputError::new(path, error))?;
-        } else {
+        } else if is_taken(path) {
             return Err(OutputError::new(path, OutputErrorKind::NotAFolder));
+        } else {
+            check_writable(&nearest_folder(path)).map_err(|error| OutputError::new(path, error))?;
         }
         Ok(folder)
     }
@@ -239,15 +241,16 @@ impl ResultFolder {
 
     /// Moves a complete result, whose manifest names `files`, to its place.
     fn take(&self, staging: TempDir, files: &BTreeMap<String, String>) -> Result<(), OutputError> {
-        // The user may have put something there in the meantime.
-        Self::planned(&self.path, self.overwrite)?;
-        if !self.path.exists() {
+        if !is_taken(&self.path) {
             make_parent(&self.path)?;
             fs::rename(staging.path(), &self.path).map_err(|error| OutputError::new(&self.path, error))?;
             // It is no temporary folder any more.
             let _ = staging.keep();
             return Ok(());
         }
+        let _lock = FolderLock::take(&self.path)?;
+        // Someone may have put something there in the meantime.
+        Self::planned(&self.path, self.overwrite)?;
         // Whoever stops this halfway finds files of two results, and both manifests to know them by.
         let (made, next) = (staging.path().join(MANIFEST_FILE), self.path.join(NEXT_MANIFEST_FILE));
         fs::rename(made, &next).map_err(|error| OutputError::new(&next, error))?;
@@ -304,7 +307,8 @@ impl ResultFolder {
             if written.is_empty() {
                 return Err(OutputError::new(&path, OutputErrorKind::Foreign));
             }
-            if !written.contains(&self.hash(&self.path, &name)?.as_str()) {
+            let is_corrected = name == LABELS_FILE && manifests.iter().any(Written::has_changed_labels);
+            if is_corrected || !written.contains(&self.hash(&self.path, &name)?.as_str()) {
                 return Err(OutputError::new(&path, OutputErrorKind::Changed));
             }
         }
@@ -313,7 +317,7 @@ impl ResultFolder {
 }
 
 /// A folder in `beside` in which a result is made; it goes with all that is in it unless it is kept.
-fn staging_folder(beside: &Path) -> io::Result<TempDir> {
+pub(super) fn staging_folder(beside: &Path) -> io::Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".hepar-").suffix(".tmp");
     #[cfg(unix)]
@@ -381,6 +385,13 @@ mod tests {
         assert!(ResultFolder::plan(folder.path(), true).is_ok());
         let folder = folder_with(&[(LESIONS_FILE, "corrected by hand")], &manifest);
         assert!(kind_of(ResultFolder::plan(folder.path(), true).unwrap_err()).contains("changed"));
+        let hash = sha256(b"corrected, and the report made again");
+        let manifest_of_corrected = format!(
+            "{{\"program\": \"hepar\", \"labels_changed\": true, \"files\": {{\"{LABELS_FILE}\": \"{hash}\"}}}}"
+        );
+        let folder = folder_with(&[(LABELS_FILE, "corrected, and the report made again")], &manifest_of_corrected);
+        assert!(kind_of(ResultFolder::plan(folder.path(), true).unwrap_err()).contains("changed"));
+        assert!(ResultFolder::plan_again(folder.path()).is_ok());
         let folder = folder_with(&[(LABELS_FILE, "added by hand")], &manifest);
         assert!(kind_of(ResultFolder::plan(folder.path(), true).unwrap_err()).contains("not written by hepar"));
     }
@@ -392,6 +403,29 @@ mod tests {
         assert!(ResultFolder::plan(folder.path(), true).is_ok());
         fs::write(folder.path().join("lesions/01.png"), "mine").unwrap();
         assert!(kind_of(ResultFolder::plan(folder.path(), true).unwrap_err()).contains("not written by hepar"));
+    }
+
+    #[test]
+    fn a_folder_that_another_one_is_writing_into_is_left_alone() {
+        let folder = folder_with(&[(LESIONS_FILE, "old")], "");
+        let hashes = |text: &str| BTreeMap::from([(LESIONS_FILE.to_owned(), sha256(text.as_bytes()))]);
+        let manifest = |text| serde_json::json!({ "program": "hepar", "files": hashes(text) }).to_string();
+        fs::write(folder.path().join(MANIFEST_FILE), manifest("old")).unwrap();
+        let result = ResultFolder::plan(folder.path(), true).unwrap();
+        let take = || {
+            let staging = staging_folder(folder.path()).unwrap();
+            fs::write(staging.path().join(LESIONS_FILE), "new").unwrap();
+            fs::write(staging.path().join(MANIFEST_FILE), manifest("new")).unwrap();
+            result.take(staging, &hashes("new"))
+        };
+        let lesions = || fs::read_to_string(folder.path().join(LESIONS_FILE)).unwrap();
+        let lock = FolderLock::take(folder.path()).unwrap();
+        assert!(kind_of(take().unwrap_err()).contains("another hepar is writing here"));
+        assert_eq!(lesions(), "old");
+        drop(lock);
+        take().unwrap();
+        assert_eq!(lesions(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no lock is left");
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //!
 //! Files that hepar did not write are never overwritten; its own are replaced only where that was asked for. A result
 //! is made beside its place and moved there when it is complete, so that nothing half-written is ever found. In the folder
-//! of an earlier result its files take the place of the old ones one after the other; when that is interrupted, `--force`
-//! replaces what is left of both.
+//! of an earlier result its files take the place of the old ones one after the other, for one hepar at a time; when that is
+//! interrupted, `--force` replaces what is left of both.
 
 mod contents;
 mod file;
 mod files;
 mod folder;
+mod lock;
+mod new_files;
 mod products;
 
 use std::fs;
@@ -17,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use hepar_formats::{WriteError, write_labels};
 
-use crate::error::{Error, sentence};
+use crate::error::{Error, ErrorKind, sentence};
 use crate::segment::SegmentedCase;
 use crate::watch::{Listener, go_on};
 
@@ -29,6 +31,7 @@ pub(crate) use file::check_replaceable;
 pub use file::{ImageFile, plan_new_file, write_file};
 pub use folder::ResultFolder;
 pub(crate) use folder::{NEXT_MANIFEST_FILE, ResultCase};
+pub(crate) use new_files::write_new_files;
 pub(crate) use products::provenance;
 pub use products::{Product, Products};
 
@@ -61,7 +64,9 @@ pub enum OutputErrorKind {
     #[error("it was changed after hepar wrote it. Take another name, or move it away")]
     Changed,
     /// A file is where a folder should be.
-    #[error("it is a file; the results need a folder. For labels alone, give a name that ends in .nii.gz")]
+    #[error(
+        "it is a file; the results need a folder. Only `hepar segment` writes labels alone, to a name that ends in .nii.gz"
+    )]
     NotAFolder,
     /// A folder is where a file should be.
     #[error("it is a folder")]
@@ -69,6 +74,9 @@ pub enum OutputErrorKind {
     /// The result would replace what it is made from.
     #[error("it is an input")]
     IsInput,
+    /// Another run is moving its files there.
+    #[error("another hepar is writing here")]
+    Busy,
     /// The image cannot be written.
     #[error("{0}")]
     Image(String),
@@ -133,6 +141,19 @@ impl Destination {
             }
         }
     }
+}
+
+/// Checks that a folder for results is none of the `inputs`: labels in a folder of DICOM would be taken for its scans
+/// the next time.
+pub(crate) fn check_no_input(folder: &Path, inputs: &[impl AsRef<Path>]) -> Result<(), Error> {
+    let is_this = |input: &Path| match (fs::canonicalize(input), fs::canonicalize(folder)) {
+        (Ok(input), Ok(folder)) => input == folder,
+        _ => false,
+    };
+    if folder.is_dir() && inputs.iter().any(|input| is_this(input.as_ref())) {
+        return Err(ErrorKind::IntoInput(folder.to_owned()).into());
+    }
+    Ok(())
 }
 
 /// Makes the folder of `path`, and those above it.

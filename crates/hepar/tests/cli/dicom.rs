@@ -6,6 +6,7 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, open_file};
 use hepar_formats::{Datatype, GridHeader, inspect, read_labels, read_labels_like, read_scan, write_labels};
+use hepar_phantom::Phantom;
 use hepar_volume::Volume;
 
 use crate::program::{command, folder_with_scan, hepar, json, names, phantom, segment};
@@ -55,9 +56,14 @@ fn write_series(folder: &Path, scan: &Volume<i16>, description: &str) {
         let pixels: Vec<u16> = slice.iter().map(|v| *v as u16).collect();
         data.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
         let meta = FileMetaTableBuilder::new().transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN);
-        let path = folder.join(format!("IM{:03}", (k * 7) % scan.shape()[0]));
+        let path = folder.join(file_of_slice(k, scan));
         data.with_meta(meta).unwrap().write_to_file(path).unwrap();
     }
+}
+
+/// The file in which [`write_series`] puts slice k: their order is not that of the slices.
+fn file_of_slice(k: usize, scan: &Volume<i16>) -> String {
+    format!("IM{:03}", (k * 7) % scan.shape()[0])
 }
 
 fn folder_with_study() -> tempfile::TempDir {
@@ -173,6 +179,40 @@ fn a_segmentation_of_a_study_gets_a_report_of_its_own() {
 }
 
 #[test]
+fn labels_of_a_study_with_missing_slices_are_filled_in_where_its_scan_was() {
+    let folder = folder_with_scan();
+    let Phantom { ct, labels, .. } = phantom();
+    let gap = folder.path().join("gap");
+    write_series(&gap, ct, "Abdomen");
+    let first = labels.data().outer_iter().position(|slice| slice.iter().any(|&label| label > 0)).unwrap();
+    let missing = [first + 3, first + 6];
+    for k in missing {
+        std::fs::remove_file(gap.join(file_of_slice(k, ct))).unwrap();
+    }
+    let expected = Volume::from_fn(labels.geometry().clone(), |[k, j, i]| {
+        labels.data()[[k - usize::from(missing.contains(&k)), j, i]]
+    });
+    for (file, object) in [("seg.dcm", "seg"), ("rt.dcm", "rtstruct")] {
+        hepar(folder.path(), &["convert", "a_label.nii.gz", file, "--like", "gap", "--as", object]).expect(0);
+        let back = format!("{file}.nii.gz");
+        let run = hepar(folder.path(), &["convert", file, &back, "--like", "gap"]).expect(0);
+        assert!(run.err.contains("2 slices of the volume") && run.err.lines().count() == 1, "{}", run.err);
+        assert_eq!(read_labels(&folder.path().join(back)).unwrap().volume.data(), expected.data(), "{file}");
+    }
+}
+
+#[test]
+fn a_slice_of_a_study_is_not_segmented() {
+    let folder = folder_with_study();
+    let slice = "study/S1/IM000";
+    let sentence = ["it is one slice of series 7", "Name the folder of the series"];
+    segment(folder.path(), &[slice, "-o", "out"]).fails(3, &sentence);
+    let run = hepar(folder.path(), &["info", slice]);
+    assert!(run.out.contains("cannot be: a single slice"), "{}", run.out);
+    run.fails(3, &sentence);
+}
+
+#[test]
 fn a_report_names_the_patient_of_a_study_only_when_asked() {
     let folder = folder_with_study();
     segment(folder.path(), &["study", "-o", "out", "-q"]).expect(0);
@@ -191,6 +231,34 @@ fn a_study_is_described_with_the_reason_of_the_choice() {
     let info: serde_json::Value = serde_json::from_str(&run.out).unwrap();
     assert_eq!((&info["series"][0]["segmented"], &info["format"]), (&"yes".into(), &"DICOM".into()));
     assert_eq!(info["voxels"]["looks_like_ct"], true);
+}
+
+#[test]
+fn what_a_series_is_that_was_asked_for_is_not_told_of_the_labels_beside_it() {
+    let folder = folder_with_study();
+    write_series(&folder.path().join("mixed/S1"), &phantom().labels.map(|&label| i16::from(label)), "Masks");
+    hepar(folder.path(), &["convert", "a_label.nii.gz", "mixed/seg.dcm", "--like", "study"]).expect(0);
+    assert!(hepar(folder.path(), &["info", "mixed"]).expect(0).out.contains("a label volume"));
+    let run = hepar(folder.path(), &["info", "mixed", "--series", "7"]);
+    assert!(!run.out.contains("a label volume"), "{}", run.out);
+    run.fails(3, &["is it a label volume?"]);
+}
+
+#[test]
+fn what_is_odd_about_labels_is_told_with_them() {
+    let folder = folder_with_study();
+    hepar(folder.path(), &["convert", "a_label.nii.gz", "seg.dcm", "--like", "study"]).expect(0);
+    let mut object = open_file(folder.path().join("seg.dcm")).unwrap();
+    object.update_value(tags::SEGMENT_SEQUENCE, |value| {
+        for item in value.items_mut().unwrap().iter_mut() {
+            item.put(DataElement::new(tags::SEGMENT_LABEL, VR::LO, PrimitiveValue::from("Spleen")));
+            item.remove_element(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE);
+        }
+    });
+    object.write_to_file(folder.path().join("spleen.dcm")).unwrap();
+    let run = hepar(folder.path(), &["info", "spleen.dcm"]).expect(0);
+    assert!(run.out.contains("a label volume"), "{}", run.out);
+    assert!(run.err.contains("hepar: warning: no segment says that it is liver or tumour"), "{}", run.err);
 }
 
 #[test]

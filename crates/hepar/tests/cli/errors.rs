@@ -141,6 +141,18 @@ fn nothing_that_hepar_did_not_write_is_overwritten() {
 }
 
 #[test]
+fn a_result_is_not_written_into_the_study_that_it_is_of() {
+    let folder = folder_with_scan();
+    std::fs::create_dir(folder.path().join("study")).unwrap();
+    for output in ["study", "./study/", "study/labels.nii.gz"] {
+        segment(folder.path(), &["study", "-o", output]).fails(2, &["study", "it is an input", "Name another folder"]);
+    }
+    let report = ["report", "--ct", "study", "--labels", "a_label.nii.gz", "-o", "study"];
+    hepar(folder.path(), &report).fails(2, &["it is an input"]);
+    assert!(names(&folder.path().join("study")).is_empty());
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [
@@ -211,6 +223,20 @@ fn options_of_dicom_are_refused_for_what_is_none() {
     let folder = folder_with_scan();
     let segment = |arguments: &[&str]| hepar(folder.path(), &[&["segment", "a_ct.nii.gz"], arguments].concat());
     segment(&["--series", "3"]).fails(2, &["use --series for a_ct.nii.gz", "no DICOM"]);
+    for arguments in [
+        &["info", "a_ct.nii.gz"][..],
+        &["convert", "a_ct.nii.gz", "x.mha"],
+        &["convert", "a_label.nii.gz", "x.mha", "--like", "a_ct.nii.gz"],
+    ] {
+        let run = hepar(folder.path(), &[arguments, &["--series", "3"]].concat());
+        run.fails(2, &["use --series for a_ct.nii.gz", "no DICOM"]);
+    }
+    for name in ["x.mhd", "x.NHDR", "x.hdr"] {
+        hepar(folder.path(), &["info", name, "--series", "3"]).fails(2, &["no DICOM"]);
+    }
+    hepar(folder.path(), &["info", "x.dcm", "--series", "3"]).fails(3, &["failed to read x.dcm"]);
+    let report = ["report", "--ct", "a_ct.nii.gz", "--labels", "a_label.nii.gz", "--series", "3"];
+    hepar(folder.path(), &report).fails(2, &["use --series for a_ct.nii.gz", "no DICOM"]);
     segment(&["-o", "x.dcm"]).fails(2, &["write x.dcm", "name a folder"]);
     assert_eq!(names(folder.path()), ["a_ct.nii.gz", "a_label.nii.gz"]);
 }

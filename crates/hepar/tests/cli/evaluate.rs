@@ -50,6 +50,8 @@ fn figures_are_those_counted_by_hand() {
     hepar(folder.path(), &["evaluate", "p.nii", "r.nii", "--csv", "s.csv"]).fails(5, &["s.csv"]);
     let twice = ["evaluate", "p.nii", "r.nii", "--csv", "t", "--json", "t"];
     hepar(folder.path(), &twice).fails(2, &["t: it is named twice"]);
+    let spelt_otherwise = ["evaluate", "p.nii", "r.nii", "--json", "t", "--csv", "./t"];
+    hepar(folder.path(), &spelt_otherwise).fails(2, &["./t: it is named twice"]);
 }
 
 #[test]
@@ -86,6 +88,7 @@ fn volumes_of_other_grids_are_refused() {
     write(&path("s.nii"), &Volume::filled(Geometry::new(affine, [2, 2, 8]).unwrap(), 1));
     hepar(folder.path(), &["evaluate", "p.nii", "s.nii"]).fails(3, &["6.00 mm apart"]);
     hepar(folder.path(), &["evaluate", "p.nii", "."]).fails(3, &["one is a file, the other a folder"]);
+    hepar(folder.path(), &["evaluate", "gone", "."]).fails(3, &["failed to read gone: No such file"]);
 }
 
 #[test]
@@ -192,4 +195,72 @@ fn two_predictions_are_compared_case_by_case() {
     let page = std::fs::read_to_string(path("page.html")).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg") && page.contains("default-src 'none'"));
     assert!(!page.contains("http:") && !page.contains("https:"), "self-contained");
+}
+
+#[test]
+fn an_evaluation_is_not_lost_when_the_other_prediction_cannot_be_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let labels = row([0, 1, 1, 2, 2, 1, 0, 0]);
+    for name in ["p/a.nii", "r/a.nii"] {
+        write(&path(name), &labels);
+    }
+    write(&path("other/a.nii"), &row([0, 5, 5, 5, 5, 5, 0, 0]));
+    let why = "other: failed to read other/a.nii: it holds the label 5";
+    let arguments = ["evaluate", "p", "r", "--compare", "other", "--json", "s.json", "--html", "page.html"];
+    let run = hepar(folder.path(), &arguments).expect(6);
+    assert!(run.out.contains("liver Dice") && run.err.contains(why), "{}", run.err);
+    let scores = json(&path("s.json"));
+    assert_eq!((&scores["totals"]["liver"]["dice"], scores["problems"].as_array().unwrap().len()), (&1.0.into(), 0));
+    assert_eq!(scores["comparison"]["figures"].as_array().unwrap().len(), 0);
+    assert!(scores["comparison"]["problems"][0].as_str().unwrap().starts_with("failed to read other/a.nii"));
+    assert!(std::fs::read_to_string(path("page.html")).unwrap().contains(why));
+    let files = ["evaluate", "p/a.nii", "r/a.nii", "--compare", "other/a.nii"];
+    let run = hepar(folder.path(), &files).expect(6);
+    assert!(run.err.contains("other/a.nii: failed to read other/a.nii: it holds the label 5"), "{}", run.err);
+}
+
+#[test]
+fn what_cannot_be_compared_is_told_before_anything_is_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    write(&path("r/a.nii"), &row([0, 1, 1, 2, 2, 1, 0, 0]));
+    write(&path("r/b.nii"), &row([0, 1, 1, 2, 2, 1, 0, 0]));
+    std::fs::create_dir(path("p")).unwrap();
+    // Scoring it would fail, with another exit code.
+    std::fs::write(path("p/a.nii"), "no image").unwrap();
+    write(&path("other/b.nii"), &row([0, 1, 1, 2, 2, 1, 0, 0]));
+    let list = |name: &str, line: &str| {
+        std::fs::write(path(name), format!("name,prediction,reference\n{line}\n")).unwrap();
+    };
+    list("ours.csv", "a,p/a.nii,r/a.nii");
+    list("theirs.csv", "b,other/b.nii,r/b.nii");
+    list("others.csv", "a,other/b.nii,r/b.nii");
+    let folders = |other| ["evaluate", "p", "r", "--json", "s.json", "--compare", other];
+    hepar(folder.path(), &folders("gone")).fails(3, &["failed to read gone: No such file"]);
+    hepar(folder.path(), &folders("other")).fails(3, &["find a case that is in both other and p"]);
+    let lists = |other| ["evaluate", "--pairs", "ours.csv", "--json", "s.json", "--compare", other];
+    hepar(folder.path(), &lists("theirs.csv")).fails(3, &["find a case that is in both theirs.csv and ours.csv"]);
+    hepar(folder.path(), &lists("others.csv")).fails(3, &["case a", "r/a.nii", "r/b.nii"]);
+    assert!(!path("s.json").exists());
+}
+
+#[test]
+fn a_case_of_a_list_without_a_partner_in_the_other_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["p.nii", "r.nii"] {
+        write(&path(name), &row([0, 1, 1, 2, 2, 1, 0, 0]));
+    }
+    let list = |name: &str, cases: [&str; 2]| {
+        let lines = cases.map(|case| format!("{case},p.nii,r.nii\n"));
+        std::fs::write(path(name), format!("name,prediction,reference\n{}", lines.concat())).unwrap();
+    };
+    list("ours.csv", ["a", "b"]);
+    list("theirs.csv", ["a", "c"]);
+    let arguments = ["evaluate", "--pairs", "ours.csv", "--compare", "theirs.csv", "--json", "s.json"];
+    let run = hepar(folder.path(), &arguments).expect(6);
+    let said = ["theirs.csv: it has no case b", "theirs.csv: its case c has no partner"];
+    assert!(said.iter().all(|said| run.err.contains(*said)), "{}", run.err);
+    assert_eq!(json(&path("s.json"))["comparison"]["figures"][0]["cases"], 1);
 }

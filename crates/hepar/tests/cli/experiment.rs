@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::program::{folder_with_scan, hepar, json, model, names};
+use hepar_formats::{read_labels, write_labels};
+
+use crate::program::{folder_with_scan, hepar, json, model, names, segment};
 
 #[test]
 fn one_case_gives_the_articles_tables_and_is_not_done_twice() {
@@ -41,14 +43,40 @@ fn one_case_gives_the_articles_tables_and_is_not_done_twice() {
 }
 
 #[test]
+fn only_the_models_own_labels_are_scored_and_corrected_ones_are_kept() {
+    let folder = folder_with_scan();
+    let model = model().to_str().unwrap();
+    let experiment = ["experiment", "generalisation", "--data", ".", "--model", model, "-o", "out", "-q", "--force"];
+    hepar(folder.path(), &experiment).expect(0);
+    let case = std::fs::read_dir(folder.path().join("out/cases")).unwrap().next().unwrap().unwrap().path();
+    let (path, result) = (case.join("labels.nii.gz"), case.to_str().unwrap());
+    let labels = || std::fs::read(&path).unwrap();
+    let own = labels();
+    for otherwise in [&["--stages", "liver"][..], &["--liver", "a_label.nii.gz"]] {
+        let arguments = [&["a_ct.nii.gz", "-o", result, "-q", "--force"][..], otherwise].concat();
+        segment(folder.path(), &arguments).expect(0);
+        assert!(labels() != own, "{otherwise:?}");
+        hepar(folder.path(), &experiment).expect(0);
+        assert!(labels() == own, "{otherwise:?}");
+    }
+    let found = read_labels(&path).unwrap();
+    write_labels(&path, &found.volume.map(|&label| label.min(1)), &found.grid).unwrap();
+    let corrected = labels();
+    hepar(folder.path(), &["report", result, "-q"]).expect(0);
+    hepar(folder.path(), &experiment).fails(5, &["out/cases/", "labels.nii.gz: it was changed after hepar wrote it"]);
+    assert!(labels() == corrected);
+}
+
+#[test]
 fn models_and_folds_must_fit() {
     let folder = folder_with_scan();
     let arguments = ["experiment", "lits", "--data", ".", "--model", "a", "--model", "b"];
     hepar(folder.path(), &arguments).fails(2, &["2 models for 5 folds"]);
     hepar(folder.path(), &["experiment", "generalisation"]).expect(2);
     let without = |case| ["experiment", "generalisation", "--data", ".", "--exclude", case];
-    hepar(folder.path(), &without("nobody")).fails(2, &["there is no case nobody to be left out"]);
     let name = folder.path().file_name().unwrap().to_str().unwrap();
+    let known = format!("there is no case nobody to be left out; there are {name}/a");
+    hepar(folder.path(), &without("nobody")).fails(2, &[&known]);
     hepar(folder.path(), &without(&format!("{name}/a"))).fails(2, &["the data hold no scan with labels"]);
     hepar(folder.path(), &["experiment", "generalisation", "--data", "nowhere"]).fails(3, &["nowhere"]);
 }
@@ -66,16 +94,20 @@ fn losses_are_compared_on_held_out_patients_and_an_experiment_goes_on() {
         }
     }
     let config = "widths = [4, 4, 4, 4, 4, 4]\nbatch = 2\nphantoms = 0\nphantom_share = 0.0\nrecalibrate = 0\n\
-                  patch = [32, 64, 64]\ngrid = { kind = \"spacing\", mm = [6.0, 5.0, 5.0] }\n";
+                  patch = [32, 64, 64]\ngrid = { kind = \"spacing\", mm = [6.0, 5.0, 5.0] }\n\
+                  stage = \"liver\"\nsteps = 1\nfolds = 2\n";
     std::fs::write(path.join("config.toml"), config).unwrap();
-    let arguments = ["experiment", "losses", "--data", "data", "--config", "config.toml", "--steps", "1"];
-    let run = || hepar(path, &[&arguments[..], &["--folds", "2", "-o", "losses", "-q"]].concat()).expect(0).out;
+    let arguments = ["experiment", "losses", "--data", "data", "--config", "config.toml", "-o", "losses", "-q"];
+    hepar(path, &[&arguments[..], &["--stage", "tumour"]].concat())
+        .fails(2, &["train the tumour network with the configuration of the liver network"]);
+    let run = || hepar(path, &arguments).expect(0).out;
     let table = run();
     for loss in ["dice", "cross-entropy", "dice-cross-entropy", "tversky", "focal-tversky"] {
         assert!(table.contains(&format!("| {loss} | 0.")), "{table}");
         assert!(path.join("losses").join(loss).join("best/score.json").exists());
+        assert!(path.join("losses").join(loss).join("training.html").exists());
     }
-    assert!(table.contains("fold 0 of 2"), "{table}");
+    assert!(table.contains("1 steps of 2 samples") && table.contains("fold 0 of 2"), "{table}");
     assert_eq!(std::fs::read_to_string(path.join("losses/losses.md")).unwrap(), table);
     assert_eq!(run(), table, "nothing is trained again");
 }

@@ -93,6 +93,8 @@ fn files_that_hold_no_such_network_are_refused_and_nothing_is_written() {
     fails(&["--liver", "keras2_3d.h5", "--tumour", "keras2_2d.h5"], &["import keras2_2d.h5 as the tumour network"]);
     assert_eq!(names(folder.path()), before);
     assert!(import(folder.path(), &[]).expect(2).err.contains("--localizer"));
+    let all = ["--localizer", "keras2_2d.h5", "--liver", "keras2_3d.h5", "--tumour", "keras2_3d.h5"];
+    import(folder.path(), &all).fails(2, &["failed to use --model: each stage has a file"]);
     std::fs::create_dir(folder.path().join("bundle")).unwrap();
     std::fs::write(folder.path().join("bundle/model.toml"), "mine").unwrap();
     import(folder.path(), &["--liver", "keras2_3d.h5"]).fails(5, &["model.toml", "it exists"]);

@@ -1,14 +1,15 @@
 //! `hepar model`.
 
 use hepar_engine::CpuEngine;
-use hepar_model::bundle::Bundle;
+use hepar_model::bundle::{Bundle, sha256};
 use hepar_model::ensemble::load_all;
 use hepar_model::generated::uniform;
-use hepar_model::stage::StageName;
+use hepar_model::stage::{StageName, WeightsFile};
 use ndarray::{Array4, Array5, ArrayD, Axis};
 use ndarray_npy::{read_npy, write_npy};
 
 use crate::program::{Run, command, hepar, model, names};
+use crate::tiny_model;
 
 fn run(folder: &std::path::Path, stage: &str) -> Run {
     let mut command =
@@ -71,8 +72,19 @@ fn an_array_that_claims_more_than_the_file_holds_takes_no_memory() {
         bytes.extend(format!("{header:<117}\n").bytes());
         assert_eq!(bytes.len(), 128);
         std::fs::write(folder.path().join("x.npy"), bytes).unwrap();
-        run(folder.path(), "liver").fails(3, &["failed to read x.npy", "the 0 that the file holds"]);
+        run(folder.path(), "liver")
+            .fails(3, &["failed to read x.npy", "the header claims", "the file holds 128 bytes"]);
     }
+}
+
+#[test]
+fn a_header_that_no_parser_comes_to_the_end_of_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = b"\x93NUMPY\x01\x00\x3c\x00".to_vec();
+    bytes.extend([b'['; 59]);
+    bytes.push(b'\n');
+    std::fs::write(folder.path().join("x.npy"), bytes).unwrap();
+    run(folder.path(), "liver").fails(3, &["failed to read x.npy", "array of plain numbers"]);
 }
 
 #[test]
@@ -92,6 +104,31 @@ fn a_network_is_exported_with_what_must_be_known_to_use_it() {
     std::fs::remove_dir_all(folder.path().join("sub")).unwrap();
     export("tumour", "nowhere").fails(4, &["failed to open the model nowhere"]);
     assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn an_exported_network_of_an_ensemble_says_which_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let ensemble = folder.path().join("ensemble");
+    tiny_model::write_with(&ensemble, |stage| {
+        if stage.weights == "tumour.safetensors" {
+            let weights = "liver.safetensors";
+            let sha256 = sha256(&std::fs::read(ensemble.join(weights)).unwrap());
+            stage.ensemble = vec![WeightsFile { weights: weights.into(), sha256 }];
+        }
+    });
+    let files = Bundle::open(&ensemble).unwrap().card().tumour.files();
+    assert_ne!(files[0].sha256, files[1].sha256);
+    for (number, file) in ["1", "2"].into_iter().zip(files) {
+        let arguments =
+            ["model", "export", "--model", "ensemble", "--stage", "tumour", "--network", number, "-o", number];
+        hepar(folder.path(), &arguments).expect(0);
+        let bytes = std::fs::read(folder.path().join(number)).unwrap();
+        // Between the name of a property and its value there are a tag and the value's length.
+        for part in [format!("hepar.network\x12\x01{number}"), format!("hepar.network_sha256\x12\x40{}", file.sha256)] {
+            assert!(bytes.windows(part.len()).any(|window| window == part.as_bytes()), "no {part:?}");
+        }
+    }
 }
 
 #[test]
@@ -124,7 +161,9 @@ fn the_model_in_the_program_is_described() {
 #[test]
 fn a_program_without_a_model_says_how_to_give_one() {
     let folder = tempfile::tempdir().unwrap();
-    hepar(folder.path(), &["model", "info"]).fails(4, &["give the folder of one with --model"]);
+    for arguments in [&["model", "info"][..], &["demo", "-o", "out"]] {
+        hepar(folder.path(), arguments).fails(4, &["this program was built without one; name the folder of one"]);
+    }
 }
 
 #[test]

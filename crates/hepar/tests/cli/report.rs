@@ -130,6 +130,8 @@ fn labels_that_were_corrected_by_hand_stay_and_are_followed() {
     assert!(report.contains("The labels were changed") && !report.contains("id=\"lesion-1\""));
     // Now they are known.
     assert!(!hepar(folder.path(), &["report", "a_ct-hepar"]).expect(0).err.contains("changed"));
+    assert_eq!(json(&folder.path().join("a_ct-hepar/manifest.json"))["labels_changed"], true);
+    segment(folder.path(), &["a_ct.nii.gz", "-q", "--force"]).fails(5, &["a_ct-hepar/labels.nii.gz", "was changed"]);
     std::fs::write(folder.path().join("a_ct-hepar/lesions.csv"), "mine").unwrap();
     hepar(folder.path(), &["report", "a_ct-hepar"]).fails(5, &["lesions.csv", "was changed"]);
 }
@@ -153,6 +155,11 @@ fn what_is_wrong_with_a_result_is_said() {
     let folder = folder_with_scan();
     hepar(folder.path(), &["report", "none"]).fails(3, &["none/manifest.json", "Is it the folder of a result?"]);
     hepar(folder.path(), &["report"]).expect(2);
+    std::fs::write(folder.path().join("file.nii.gz"), "").unwrap();
+    hepar(folder.path(), &["report", "--ct", "a_ct.nii.gz", "--labels", "a_label.nii.gz", "-o", "file.nii.gz"])
+        .fails(5, &["file.nii.gz: it is a file", "Only `hepar segment` writes labels alone"]);
+    segment(folder.path(), &["a_ct.nii.gz", "-o", "no-labels", "--stages", "liver", "--write", "nrrd", "-q"]).expect(0);
+    hepar(folder.path(), &["report", "no-labels"]).fails(3, &["no-labels", "without labels", "segment again"]);
     labelled(folder.path(), &["-q"]);
     std::fs::rename(folder.path().join("a_ct.nii.gz"), folder.path().join("moved.nii.gz")).unwrap();
     hepar(folder.path(), &["report", "out"]).fails(3, &["a_ct.nii.gz is not there", "--ct"]);

@@ -64,6 +64,9 @@ fn a_file_gets_the_labels_alone() {
     segment(folder.path(), &again).fails(5, &["new/l.nii.gz: it exists; --force replaces it"]);
     segment(folder.path(), &[&again[..], &["--force"]].concat()).expect(0);
     segment(folder.path(), &["a_ct.nii.gz", "a_ct.nii.gz", "-o", "x.nii.gz"]).fails(2, &["name a folder"]);
+    std::fs::create_dir(folder.path().join("scans")).unwrap();
+    std::fs::copy(folder.path().join("a_ct.nii.gz"), folder.path().join("scans/ct.nii.gz")).unwrap();
+    segment(folder.path(), &["scans", "-o", "x.nii.gz"]).fails(2, &["name a folder"]);
     segment(folder.path(), &["a_ct.nii.gz", "-o", "x.mhd"]).fails(2, &["x.mhd", "labels alone are"]);
     for of_folders in [&["--write", "labels,nrrd"][..], &["--pictures", "all"], &["--mesh", "glb"], &["--identify"]] {
         let arguments = [&["a_ct.nii.gz", "-o", "x.nii.gz"], of_folders].concat();

@@ -124,6 +124,12 @@ fn all_networks_are_trained_stopped_resumed_and_become_a_model_with_one_command(
     let one = ["train", "localizer", "--run", "smoke/localizer", "--steps", "1", "-q"];
     hepar(path, &[&one, &smoke[..]].concat()).expect(0);
     assert_eq!(json(&path.join("smoke/localizer/last/state.json"))["step"], 1);
+    // A folder without a card is no other model; weights in it would be in the way of the new ones.
+    std::fs::create_dir(path.join("smoke/model")).unwrap();
+    std::fs::write(path.join("smoke/model/liver.safetensors"), "mine").unwrap();
+    all(&[]).fails(5, &["smoke/model/liver.safetensors: it exists"]);
+    assert_eq!(json(&path.join("smoke/localizer/last/state.json"))["step"], 1, "refused before it is trained");
+    std::fs::remove_file(path.join("smoke/model/liver.safetensors")).unwrap();
     let done = all(&[]).expect(0);
     assert_eq!(json(&path.join("smoke/localizer/last/state.json"))["step"], 2);
     for stage in ["localizer", "liver", "tumour"] {

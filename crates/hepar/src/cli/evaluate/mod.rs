@@ -3,9 +3,8 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use hepar::ErrorKind;
 use hepar::evaluate::{
-    self, Comparison, EvaluateError, Evaluation, LabelMap, Options, Protocol, as_csv, as_json, as_page, compare,
+    Comparison, Evaluation, LabelMap, Options, Pairing, Protocol, as_csv, as_json, as_page, check_comparable, compare,
     evaluate_pairs, lesions_as_csv, pair, read_pairs,
 };
 use hepar::exit;
@@ -91,28 +90,50 @@ impl Arguments {
         if self.lesions.is_some() && self.protocol == ProtocolName::Lits2017 {
             return Err(Failure::usage("write a table of lesions: the protocol lits-2017 has none one by one"));
         }
-        let files: Vec<&PathBuf> = [&self.json, &self.csv, &self.lesions, &self.html].into_iter().flatten().collect();
-        for (n, path) in files.iter().enumerate() {
-            plan_new_file(path)?;
-            if files[..n].contains(path) {
-                return Err(Failure::usage(format_args!("write {}: it is named twice", path.display())));
-            }
-        }
+        self.check_files()?;
+        let pairing = self.pairing()?;
+        // Scoring takes long: what cannot be compared is known before.
+        let other = match &self.compare {
+            Some(path) => Some((path, self.other_pairing(path, &pairing)?)),
+            None => None,
+        };
         let options = self.options();
-        let evaluation = self.evaluate(&options)?;
-        let (compared, other_problems) = self.compare(&evaluation, &options)?;
+        let evaluation = evaluate_pairs(pairing, &options)?;
+        let compared = match other {
+            Some((path, pairing)) => {
+                let options = Options { overlays: false, ..options };
+                Some(compare(&evaluation, &evaluate_pairs(pairing, &options)?, path))
+            }
+            None => None,
+        };
         let bootstrap = Bootstrap { resamples: self.resamples as usize, seed: self.seed };
         self.write(&evaluation, &bootstrap, compared.as_ref())?;
         print(tables::cases(&evaluation, &bootstrap))?;
-        if let Some(compared) = &compared {
-            print(tables::comparison(compared))?;
+        let tested = compared.as_ref().filter(|compared| !compared.figures.is_empty());
+        if let Some(tested) = tested {
+            print(tables::comparison(tested))?;
         }
-        let problems = [evaluation.problems(), other_problems].concat();
         for (pair, scores) in evaluation.scored() {
             scores.notes.iter().for_each(|note| warn_of(format_args!("{}: {note}", pair.case)));
         }
+        let of_other = compared.iter().flat_map(Comparison::told);
+        let problems: Vec<String> = evaluation.problems().into_iter().chain(of_other).collect();
         problems.iter().for_each(warn_of);
-        Ok(if problems.is_empty() { exit::DONE } else { exit::SOME_FAILED })
+        let is_complete = problems.is_empty() && tested.is_some() == compared.is_some();
+        Ok(if is_complete { exit::DONE } else { exit::SOME_FAILED })
+    }
+
+    /// Checks that what is to be written can be, each to a file of its own.
+    fn check_files(&self) -> Result<(), Failure> {
+        let files: Vec<&PathBuf> = [&self.json, &self.csv, &self.lesions, &self.html].into_iter().flatten().collect();
+        let places: Vec<PathBuf> = files.iter().map(|path| place(path)).collect();
+        for (n, path) in files.into_iter().enumerate() {
+            plan_new_file(path)?;
+            if places[..n].contains(&places[n]) {
+                return Err(Failure::usage(format_args!("write {}: it is named twice", path.display())));
+            }
+        }
+        Ok(())
     }
 
     fn options(&self) -> Options {
@@ -127,41 +148,32 @@ impl Arguments {
         }
     }
 
-    fn evaluate(&self, options: &Options) -> Result<Evaluation, Failure> {
-        let evaluation = match (&self.pairs, &self.prediction, &self.reference) {
-            (Some(list), ..) => evaluate_pairs(read_pairs(list)?, options),
-            (None, Some(prediction), Some(reference)) => evaluate::evaluate(prediction, reference, options),
-            _ => return Err(Failure::usage("evaluate: PRED and REF or --pairs are needed")),
-        };
-        Ok(evaluation?)
+    /// What is evaluated.
+    fn pairing(&self) -> Result<Pairing, Failure> {
+        match (&self.pairs, &self.prediction, &self.reference) {
+            (Some(list), ..) => Ok(read_pairs(list)?),
+            (None, Some(prediction), Some(reference)) => Ok(pair(prediction, reference)?),
+            _ => Err(Failure::usage("evaluate: PRED and REF or --pairs are needed")),
+        }
     }
 
-    /// Compares with the other prediction, if there is one, and says what was wrong with that.
-    fn compare(
-        &self,
-        evaluation: &Evaluation,
-        options: &Options,
-    ) -> Result<(Option<Comparison>, Vec<String>), Failure> {
-        let Some(other) = &self.compare else { return Ok((None, Vec::new())) };
-        let options = Options { overlays: false, ..options.clone() };
-        let is_list = |path: &Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        let pairing = match &self.reference {
-            _ if is_list(other) => read_pairs(other)?,
-            Some(reference) => pair(other, reference)?,
+    /// The other prediction in `path`, with which that of `pairing` is compared.
+    fn other_pairing(&self, path: &Path, pairing: &Pairing) -> Result<Pairing, Failure> {
+        let is_list = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+        let mut other = match &self.reference {
+            _ if is_list => read_pairs(path)?,
+            Some(reference) => pair(path, reference)?,
             None => return Err(Failure::usage("compare: with --pairs, the other prediction must be a list too")),
         };
-        let single = pairing.single;
-        let mut other_evaluation = evaluate_pairs(pairing, &options)?;
-        if let (true, [ours], [theirs]) = (single, &evaluation.cases[..], &mut other_evaluation.cases[..]) {
+        if let (true, [ours], [theirs]) = (other.single, &pairing.pairs[..], &mut other.pairs[..]) {
             // Two files of one case may have any names.
-            theirs.pair.case.clone_from(&ours.pair.case);
+            theirs.case.clone_from(&ours.case);
         }
-        let compared = compare(evaluation, &other_evaluation, other);
-        if compared.figures.is_empty() {
-            let (predictions, references) = (other.clone(), self.prediction.clone().unwrap_or_default());
-            return Err(ErrorKind::from(EvaluateError::NoPairs { predictions, references }).into());
-        }
-        Ok((Some(compared), other_evaluation.problems()))
+        // When it cannot be scored, the prediction still can.
+        other.single = false;
+        let prediction = self.prediction.as_deref().or(self.pairs.as_deref()).unwrap_or(Path::new(""));
+        check_comparable(pairing, prediction, &other, path)?;
+        Ok(other)
     }
 
     fn write(
@@ -184,4 +196,11 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+/// Where a new file is, however its path is spelt: its folder as the system knows it, and its name.
+fn place(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let Some((folder, name)) = path.parent().zip(path.file_name()) else { return path };
+    folder.canonicalize().map_or_else(|_| path.clone(), |folder| folder.join(name))
 }

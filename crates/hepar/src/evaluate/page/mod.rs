@@ -28,7 +28,7 @@ pub fn as_page(evaluation: &Evaluation, bootstrap: &Bootstrap, comparison: Optio
         evaluation.protocol,
         bootstrap.resamples,
     ));
-    page.push(&problems(evaluation));
+    page.push(&problems(evaluation, comparison));
     page.push(&all_cases(&totals));
     if let Some(comparison) = comparison {
         page.push(&compared(comparison));
@@ -50,10 +50,11 @@ fn worst_first(evaluation: &Evaluation) -> Vec<(&Pair, &CaseScores)> {
     cases
 }
 
-fn problems(evaluation: &Evaluation) -> String {
+fn problems(evaluation: &Evaluation, comparison: Option<&Comparison>) -> String {
+    let of_other = comparison.into_iter().flat_map(Comparison::told);
     let notes =
         evaluation.scored().flat_map(|(pair, scores)| scores.notes.iter().map(move |n| format!("{}: {n}", pair.case)));
-    let all: Vec<String> = evaluation.problems().into_iter().chain(notes).collect();
+    let all: Vec<String> = evaluation.problems().into_iter().chain(of_other).chain(notes).collect();
     list("What is odd", "warnings", &all)
 }
 
@@ -178,6 +179,14 @@ mod tests {
         assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
         let body = &page[page.find("<body>").unwrap()..page.find("<script>").unwrap()];
         assert!(!body.contains("NaN") && !body.contains("inf"));
+    }
+
+    #[test]
+    fn what_is_odd_about_the_other_prediction_is_told_with_its_path() {
+        let comparison =
+            Comparison { other: "older".into(), figures: Vec::new(), problems: vec!["it has no case good".to_owned()] };
+        let page = as_page(&evaluation(), &Bootstrap::default(), Some(&comparison));
+        assert!(page.contains("<li>older: it has no case good</li>"), "{page}");
     }
 
     #[test]
