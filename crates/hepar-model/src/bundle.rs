@@ -296,6 +296,7 @@ mod tests {
             mirror: false,
             liver_hu: None,
             greatest_exposure: None,
+            centred_votes: false,
             ensemble: Vec::new(),
         }
     }

@@ -146,6 +146,10 @@ pub struct Stage {
     /// right only for networks that were trained on mirrored samples.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mirror: bool,
+    /// Whether a window's votes for a voxel count the less the nearer it lies to the window's sides, where the network sees
+    /// only half of what is around it. False: all count alike, the article's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub centred_votes: bool,
     /// Hounsfield units that the liver's own tissue, where the stage before found the liver, has after all intensities were
     /// shifted: scans with little and with much contrast agent then look alike. None: intensities are as they are, the
     /// article's, and the localizer's.

@@ -91,7 +91,7 @@ impl StageRun<'_> {
         let batch = if self.network.config().dimensions == Dimensions::Planar { PLANAR_BATCH } else { 1 };
         let progress = Progress::begin(watch, self.name, starts.len());
         let mut slab = Slab::new(frame, self.stage);
-        let mut votes = Votes::new(padded, patch, step);
+        let mut votes = Votes::new(padded, patch, step, self.stage.centred_votes);
         for starts in starts.chunks(batch) {
             progress.check()?;
             let wanted = |sample: usize, part: [Range<usize>; 3]| {

@@ -127,6 +127,10 @@ pub struct TrainConfig {
     /// ([`Stage::greatest_exposure`]).
     #[serde(default)]
     pub greatest_exposure: Option<f64>,
+    /// Whether votes count less towards the sides of a window, in validation and in the exported stage
+    /// ([`Stage::centred_votes`]).
+    #[serde(default)]
+    pub centred_votes: bool,
     /// How the learning rate falls.
     pub schedule: Schedule,
     /// Grid on which the network looks.
@@ -296,6 +300,7 @@ impl TrainConfig {
             mirror: false,
             liver_hu: self.liver_hu,
             greatest_exposure: self.greatest_exposure,
+            centred_votes: self.centred_votes,
             ensemble: Vec::new(),
         }
     }

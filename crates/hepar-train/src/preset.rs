@@ -72,6 +72,7 @@ impl TrainConfig {
             window: WINDOW,
             liver_hu: None,
             greatest_exposure: None,
+            centred_votes: false,
             patch: [64, 96, 96],
             exported_patch: None,
             batch: 2,
@@ -176,14 +177,16 @@ impl TrainConfig {
                 ..common
             },
             StageName::Tumour => Self {
-                steps: 12_300,
+                exported_patch: None,
+                steps: 17_300,
                 grid: Grid::Spacing { mm: [2.5, 1.0, 1.0] },
                 outside_liver: 0.1,
                 least_volume_ml: 0.1,
                 greatest_exposure: Some(0.6),
                 overlap: [0.5; 3],
                 threshold: 0.3,
-                augmentation: Augmentation { lesions: 0.5, shift_hu: 10.0, ..common.augmentation },
+                centred_votes: true,
+                augmentation: Augmentation { lesions: 0.5, fluid: 0.15, shift_hu: 10.0, ..common.augmentation },
                 ..common
             },
         }
@@ -300,7 +303,9 @@ mod tests {
     fn shipped_files() -> Vec<(String, TrainConfig)> {
         let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/raunet-lits/train"));
         let mut files = Vec::new();
-        for folder in ["", "folds", "folds-last", "folds-anew", "folds-anew-last", "folds-anew-long"] {
+        for folder in
+            ["", "folds", "folds-last", "folds-anew", "folds-anew-last", "folds-anew-long", "folds-anew-fluid"]
+        {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -329,7 +334,7 @@ mod tests {
         [
             (StageName::Localizer, "/localizer.toml"),
             (StageName::Liver, "/liver-bulging.toml"),
-            (StageName::Tumour, "/tumour-long.toml"),
+            (StageName::Tumour, "/tumour-fluid.toml"),
         ]
         .map(|(stage, last)| (stage, shipped_files().into_iter().find(|(name, _)| name == last).unwrap().1))
     }

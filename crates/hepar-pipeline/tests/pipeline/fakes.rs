@@ -103,6 +103,7 @@ pub fn localizer() -> Stage {
         mirror: false,
         liver_hu: None,
         greatest_exposure: None,
+        centred_votes: false,
         ensemble: Vec::new(),
     }
 }

@@ -218,6 +218,7 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
         Some(hu) => format!("{low} to {high} HU, once the liver has {hu} HU"),
         None => format!("{low} to {high} HU"),
     };
+    let votes = if stage.centred_votes { ", centred votes" } else { "" };
     let mirror = if stage.mirror { ", and mirrored" } else { "" };
     let count = match stage.ensemble.len() {
         0 => String::new(),
@@ -241,7 +242,7 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
                 Grid::Spacing { mm } => format!("{} mm (k × j × i)", numbers(&mm)),
             },
         ),
-        ("patch", format!("{} voxels, overlap {:?}{mirror}", sides(&stage.patch), stage.overlap)),
+        ("patch", format!("{} voxels, overlap {:?}{votes}{mirror}", sides(&stage.patch), stage.overlap)),
         ("threshold", format!("{}, at least {} ml{exposure}", stage.threshold, stage.least_volume_ml)),
         (
             "margin",
