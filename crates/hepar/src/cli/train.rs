@@ -92,7 +92,7 @@ enum Trained {
 enum Preset {
     /// Narrow networks that a few processor cores can train
     Standard,
-    /// The networks of the model in the program, from the beginning in one run each: some nine hours of one processor core
+    /// The networks of the model in the program, from the beginning in one run each: some eleven hours of one processor core
     Shipped,
     /// The article's
     Article,
