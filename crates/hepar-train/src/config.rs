@@ -34,8 +34,8 @@ pub struct TrainConfig {
     pub liver_hu: Option<f32>,
     /// Voxels of one sample, `[d, h, w]`; multiples of 32 (d = 1 for the localizer).
     pub patch: [usize; 3],
-    /// Voxels of a patch in validation and in the exported stage, `[d, h, w]`; none: those of a sample. Larger ones show the
-    /// network more than training had time for.
+    /// Voxels of a patch in validation and in the exported stage, `[d, h, w]`; none: those of a sample, which
+    /// is what the network has learnt from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exported_patch: Option<[usize; 3]>,
     /// Samples that go through the network together.

@@ -42,7 +42,6 @@ pub use config::{Augmentation, ConfigError, LesionDraw, Loss, Schedule, TrainCon
 pub use dataset::{Case, PatientId, Source, discover, discover_all};
 pub use error::{DataError, StartError, TrainError};
 pub use export::{ExportedStage, export_stage};
-pub use hepar_formats::has_unit_grid;
 pub use npy::{NpyError, check_npy};
 pub use observe::{Observer, View};
 pub use pack::{PackError, Packed, Packing};

@@ -10,9 +10,10 @@ mod tables;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hepar_formats::has_unit_grid;
 use hepar_metrics::statistics::Bootstrap;
 use hepar_model::bundle::Bundle;
-use hepar_train::{PatientId, Source, TrainError, discover, fold_of, has_unit_grid};
+use hepar_train::{PatientId, Source, TrainError, discover, fold_of};
 use serde_json::Value;
 
 use crate::cohort::PlannedCase;
