@@ -185,6 +185,17 @@ pub enum ReadErrorKind {
         /// The values, ascending.
         values: Vec<u8>,
     },
+    /// Labels that are to become segments are neither liver nor tumour.
+    #[error(
+        "it holds the label {label} ({voxels} voxels); segments are made of 1 liver and 2 tumour. Give the voxels one of \
+        these, or write .nii.gz, .nrrd or .mha, which hold any label"
+    )]
+    OtherLabel {
+        /// The least of these labels.
+        label: u8,
+        /// How many voxels have it.
+        voxels: usize,
+    },
     /// A label volume was expected and a voxel holds something else.
     #[error("voxel (i, j, k) = {} holds {value}; labels are whole numbers from 0 to 255", ijk(index))]
     LabelValue {

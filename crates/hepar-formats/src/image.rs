@@ -9,6 +9,7 @@ use crate::grid::{GridHeader, unit_grid};
 use crate::nifti;
 use crate::nifti::forms::AffineSource;
 use crate::raster::{self, Labelling};
+use crate::segments::Meaning;
 use crate::sniff::{self, Content};
 use crate::source::Source;
 use crate::text_header::{self, Contents, TextFormat};
@@ -54,6 +55,30 @@ pub struct Labels {
     pub grid: GridHeader,
     /// What the reader decided and the user should know.
     pub warnings: Vec<Warning>,
+}
+
+impl Labels {
+    /// Checks that there are no labels but 0 background, 1 liver and 2 tumour: of others [`write_segmentation`],
+    /// [`write_structure_set`] and `.seg.nrrd` know no segments, and would leave them out.
+    ///
+    /// `path` is where they were read from.
+    ///
+    /// # Errors
+    /// When there are others.
+    ///
+    /// [`write_segmentation`]: crate::write_segmentation
+    /// [`write_structure_set`]: crate::write_structure_set
+    pub fn check_segments(&self, path: &Path) -> Result<(), ReadError> {
+        let mut counts = [0usize; 256];
+        self.volume.data().iter().for_each(|label| counts[usize::from(*label)] += 1);
+        match (Meaning::Tumour.label() + 1..=u8::MAX).find(|label| counts[usize::from(*label)] > 0) {
+            Some(label) => {
+                let voxels = counts[usize::from(label)];
+                Err(ReadError::new(path, ReadErrorKind::OtherLabel { label, voxels }))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// How labels are to be read. By default on the grid of their file, and cysts of the liver are liver.

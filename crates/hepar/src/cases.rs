@@ -32,8 +32,8 @@ pub struct Scans {
 }
 
 impl Scans {
-    /// The scans that `named` stand for: a folder that holds images for these, sorted by name; everything else, a DICOM
-    /// folder too, for itself.
+    /// The scans that `named` stand for: a folder that holds images for these, sorted by name and without hidden ones;
+    /// everything else, a DICOM folder too, for itself.
     ///
     /// # Errors
     /// When a folder cannot be listed.
@@ -70,14 +70,20 @@ impl Scans {
     }
 }
 
-/// The images of formats that hold one volume a file directly in a folder, sorted by name.
+/// The images of formats that hold one volume a file directly in a folder, sorted by name; hidden ones are left out.
 fn images_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| ErrorKind::Input { path: folder.to_owned(), source };
     let entries = std::fs::read_dir(folder).map_err(failed)?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    let mut images: Vec<PathBuf> = paths.into_iter().filter(|path| names_an_image(path) && path.is_file()).collect();
+    let is_image = |path: &PathBuf| names_an_image(path) && !is_hidden(path) && path.is_file();
+    let mut images: Vec<PathBuf> = paths.into_iter().filter(is_image).collect();
     images.sort();
     Ok(images)
+}
+
+/// Whether the name of a file begins with a dot: macOS puts `._ct.nii` beside `ct.nii` where a disk is not its own.
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 /// The name of the case in `path`: the name of the file without the ending of its format, or that of the folder. A name of
@@ -166,6 +172,16 @@ mod tests {
         std::fs::create_dir(path("empty")).unwrap();
         let found = Scans::of(&[folder.path().to_owned(), path("empty"), path("none.nii")]).unwrap();
         assert_eq!(found.paths(), [path("a.nii.gz"), path("b.nii"), path("empty"), path("none.nii")]);
+    }
+
+    #[test]
+    fn hidden_files_in_a_folder_are_no_scans() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        ["a.nii.gz", "._a.nii.gz", ".b.nii"].iter().for_each(|name| std::fs::write(path(name), "").unwrap());
+        assert_eq!(Scans::of(&[folder.path().to_owned()]).unwrap().paths(), [path("a.nii.gz")]);
+        let named = [path("._a.nii.gz")];
+        assert_eq!(Scans::of(&named).unwrap().paths(), named, "one that was named");
     }
 
     #[test]

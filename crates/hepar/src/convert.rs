@@ -7,7 +7,7 @@ use hepar_formats::{
     names_an_image, read_labels_with, read_scan_with, write_labels, write_scan, write_segmentation,
     write_structure_set,
 };
-use hepar_pipeline::check_same_grid;
+use hepar_pipeline::{GridMismatch, check_same_grid};
 use hepar_volume::{Volume, stored_like};
 
 use crate::error::{Error, ErrorKind};
@@ -50,8 +50,8 @@ pub struct Conversion {
 /// `.seg.nrrd`, `.mha`, or `.dcm` for labels.
 ///
 /// # Errors
-/// When the input cannot be read, the output not be written, the one cannot become the other, or the listener calls the
-/// work off.
+/// When the input cannot be read, the output not be written, the one cannot become the other, labels that are to be segments
+/// are neither liver nor tumour, or the listener calls the work off.
 pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &dyn Listener) -> Result<(), Error> {
     let fail = |problem: &str| Error::from(ErrorKind::Convert { path: input.to_owned(), problem: problem.to_owned() });
     let is_dicom = output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("dcm"));
@@ -83,15 +83,17 @@ pub fn convert(input: &Path, output: &Path, conversion: &Conversion, listener: &
         }
         Content::Labels(labels) => {
             labels.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", input.display())));
+            if is_dicom || is_segments {
+                labels.check_segments(input)?;
+            }
             let (volume, grid) = match &like {
-                Some(scan) => (stored_like(labels.volume, scan.volume.geometry()), scan.grid.clone()),
+                Some(scan) => {
+                    let volume = on_grid_of(labels.volume, scan)
+                        .map_err(|mismatch| fail(&format!("put it on the grid of --like: {mismatch}")))?;
+                    (volume, scan.grid.clone())
+                }
                 None => (labels.volume, labels.grid),
             };
-            if let Some(mismatch) =
-                like.as_ref().and_then(|scan| check_same_grid(scan.volume.geometry(), volume.geometry()).err())
-            {
-                return Err(fail(&format!("put it on the grid of --like: {mismatch}")));
-            }
             if !is_dicom {
                 begin_to_write()?;
                 return Ok(write_labels(output, &volume, &grid)?);
@@ -111,6 +113,16 @@ fn read_like(path: &Path, conversion: &Conversion, listener: &dyn Listener) -> R
     let scan = read_scan_with(path, &conversion.scan)?;
     scan.warnings.iter().for_each(|warning| listener.warn(&format_args!("{}: {warning}", path.display())));
     Ok(scan)
+}
+
+/// Labels on the grid of the scan that they belong to, which may be stored in another order of axes.
+fn on_grid_of(labels: Volume<u8>, scan: &Scan) -> Result<Volume<u8>, GridMismatch> {
+    let grid = scan.volume.geometry();
+    let stored = stored_like(labels, grid);
+    check_same_grid(grid, stored.geometry())?;
+    // What is within half a voxel is the same place.
+    let voxels = stored.data();
+    Ok(Volume::from_fn(grid.clone(), |index| voxels[index]))
 }
 
 /// Whether next to nothing of a scan is left in whole numbers: probabilities, and what was brought to a range of 0 to 1.

@@ -36,7 +36,7 @@ pub(crate) struct Series {
     pub(crate) instances: Vec<usize>,
     /// What tells it from others of the same UID.
     pub(crate) part: Option<String>,
-    /// Slices that were there twice.
+    /// How many slices are there again by their UIDs and positions. Whether they show the same, their pixels say.
     pub(crate) copies: usize,
 }
 
@@ -113,7 +113,7 @@ impl Catalogue {
 impl Series {
     /// Planes of all slices.
     pub(crate) fn planes(&self) -> Vec<Plane> {
-        self.slices.iter().map(|slice| slice.it.plane).collect()
+        planes(&self.slices)
     }
 
     /// Rows and columns; `None` without slices.
@@ -186,44 +186,68 @@ fn slices_of(instances: &[Instance], index: usize) -> Vec<Keyed> {
     slices
 }
 
-/// Takes out slices that are there twice, and splits a series with several scans of the same part of the body by
-/// acquisition: scans whose slices lie at the same places, or between one another.
+/// Splits a series with several scans of the same part of the body by acquisition: scans whose slices lie at the same
+/// places, or between one another. Slices that are there again do not count.
 ///
 /// Scans that follow one another along the body, and acquisitions of a slice each, are one volume.
 fn by_acquisition(instances: &[Instance], mut series: Series) -> Vec<Series> {
-    let before = series.slices.len();
-    let mut seen: HashSet<(&str, u32)> = HashSet::new();
-    series.slices.retain(|slice| {
-        let uid = instances[slice.instance].sop_uid.as_str();
-        // Whoever takes out UIDs takes out all of them.
-        uid.is_empty() || seen.insert((uid, slice.frame))
-    });
-    series.copies = before - series.slices.len();
-    let single = |planes: &Vec<Plane>| at_one_place(planes).iter().all(|places| places.len() == 1);
-    let all_single = single(&series.planes());
+    let slices = without_copies(instances, &series.slices);
+    series.copies = series.slices.len() - slices.len();
+    let most = |planes: &Vec<Plane>| at_one_place(planes).iter().map(Vec::len).max().unwrap_or(0);
+    let deepest = most(&planes(&slices));
     for key in 0..3 {
-        let mut parts: BTreeMap<Option<&str>, Vec<SliceOf>> = BTreeMap::new();
-        for slice in &series.slices {
-            let value = instances[slice.instance].acquisition[key].as_deref();
-            parts.entry(value).or_default().push(*slice);
-        }
-        let planes_of = |slices: &Vec<SliceOf>| slices.iter().map(|slice| slice.it.plane).collect();
-        let planes: Vec<Vec<Plane>> = parts.values().map(planes_of).collect();
-        let several = if all_single { overlap(&planes) } else { planes.iter().all(single) };
+        let parts = by_key(instances, &slices, key);
+        let parts: Vec<Vec<Plane>> = parts.values().map(|slices| planes(slices)).collect();
+        let several = match deepest {
+            0 | 1 => overlap(&parts),
+            _ => can_be_scans(&parts, deepest) && parts.iter().all(|planes| most(planes) == 1),
+        };
         if parts.len() > 1 && several {
             let name = ["acquisition", "temporal position", "acquisition time"][key];
-            return parts
+            return by_key(instances, &series.slices, key)
                 .into_iter()
                 .map(|(value, slices)| {
+                    let copies = slices.len() - without_copies(instances, &slices).len();
                     let mut of_part: Vec<usize> = slices.iter().map(|slice| slice.instance).collect();
                     of_part.dedup();
                     let part = Some(format!("{name} {}", value.unwrap_or("unknown")));
-                    Series { uid: series.uid.clone(), slices, instances: of_part, part, copies: series.copies }
+                    Series { uid: series.uid.clone(), slices, instances: of_part, part, copies }
                 })
                 .collect();
         }
     }
     vec![series]
+}
+
+fn planes(slices: &[SliceOf]) -> Vec<Plane> {
+    slices.iter().map(|slice| slice.it.plane).collect()
+}
+
+/// Slices but for those that are there again by their UIDs and positions.
+fn without_copies(instances: &[Instance], slices: &[SliceOf]) -> Vec<SliceOf> {
+    let mut seen: HashSet<(&str, u32, [u64; 3])> = HashSet::new();
+    let is_new = |slice: &&SliceOf| {
+        let uid = instances[slice.instance].sop_uid.as_str();
+        // Whoever takes out UIDs takes out all of them, or makes one of all.
+        uid.is_empty() || seen.insert((uid, slice.frame, slice.it.plane.position.map(f64::to_bits)))
+    };
+    slices.iter().filter(is_new).copied().collect()
+}
+
+/// Slices by one of the attributes that tell acquisitions apart.
+fn by_key<'a>(instances: &'a [Instance], slices: &[SliceOf], key: usize) -> BTreeMap<Option<&'a str>, Vec<SliceOf>> {
+    let mut parts: BTreeMap<Option<&str>, Vec<SliceOf>> = BTreeMap::new();
+    for slice in slices {
+        parts.entry(instances[slice.instance].acquisition[key].as_deref()).or_default().push(*slice);
+    }
+    parts
+}
+
+/// Whether parts of slices, of which up to `deepest` lie at one place, can be scans: a few of many slices, or many of one
+/// place. Where slices or turns of the gantry have numbers and times of their own, there are more.
+fn can_be_scans(parts: &[Vec<Plane>], deepest: usize) -> bool {
+    let largest = parts.iter().map(Vec::len).max().unwrap_or(0);
+    largest > 1 && parts.len() <= largest.max(deepest)
 }
 
 /// Whether a file is a zip archive.

@@ -232,7 +232,7 @@ fn describe(catalogue: &Catalogue, series: &Series) -> SeriesInfo {
         part: series.part.clone(),
         place: None,
         modality: first.modality.clone(),
-        slices: if planes.is_empty() { series.instances.len() } else { planes.len() },
+        slices: if planes.is_empty() { series.instances.len() } else { planes.len() - series.copies },
         matrix,
         extent,
         orientation,

@@ -1,7 +1,7 @@
 //! Compressed frames to samples.
 //!
-//! Before anything is decoded, the size that the compressed stream claims is compared with that of the image: a small
-//! file cannot ask for much memory.
+//! Before anything is decoded, the size that the compressed stream claims is compared with that of the image, which has
+//! bounds: a small file cannot ask for much memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -12,7 +12,7 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use sha2::{Digest, Sha256};
 
 use crate::atomic::write_atomically;
-use crate::dicom::object::Attributes;
+use crate::dicom::object::{Attributes, one_line};
 use crate::dicom::source::DicomSource;
 use crate::error::{WriteError, WriteErrorKind};
 
@@ -177,10 +177,20 @@ impl Composition {
 
     /// Writes the object, whole or not at all.
     pub(crate) fn write(self, path: &Path) -> Result<(), WriteError> {
+        self.write_in(path, uids::EXPLICIT_VR_LITTLE_ENDIAN)
+    }
+
+    /// As [`Composition::write`], in the syntax that does not say how values are represented: in the other, most of them
+    /// have at most 65,534 bytes.
+    pub(crate) fn write_implicit(self, path: &Path) -> Result<(), WriteError> {
+        self.write_in(path, uids::IMPLICIT_VR_LITTLE_ENDIAN)
+    }
+
+    fn write_in(self, path: &Path, transfer_syntax: &str) -> Result<(), WriteError> {
         let fail = |kind| WriteError::new(path, kind);
-        let compose = |error: &dyn std::fmt::Display| fail(WriteErrorKind::Compose(error.to_string()));
+        let compose = |error: &dyn std::error::Error| fail(WriteErrorKind::Compose(one_line(error)));
         let meta = FileMetaTableBuilder::new()
-            .transfer_syntax(uids::EXPLICIT_VR_LITTLE_ENDIAN)
+            .transfer_syntax(transfer_syntax)
             .media_storage_sop_class_uid(self.sop_class)
             .media_storage_sop_instance_uid(&self.sop_uid)
             .implementation_class_uid(IMPLEMENTATION)

@@ -14,6 +14,9 @@ use crate::dicom::syntax::Syntax;
 /// The most frames of an object: more than any scanner makes.
 const MOST_FRAMES: u32 = 65_536;
 
+/// The most pixels of a compressed frame, 8192 × 8192: a few bytes of a stream may stand for all of them.
+const MOST_PIXELS: usize = 1 << 26;
+
 /// An object with pixels, or without.
 #[derive(Debug, Clone)]
 pub(crate) struct Instance {
@@ -126,6 +129,7 @@ impl Image {
         let Some(samples) = Samples::of(data) else { return Ok(None) };
         let count = number_of_frames(data)?;
         check_length(&pixels, samples, rows * columns, count)?;
+        check_size(&pixels, [rows, columns])?;
         let frames = frames(data, count as usize);
         Ok(Some(Self { syntax: object.syntax.clone(), pixels, samples, rows, columns, frames }))
     }
@@ -154,6 +158,15 @@ fn check_length(pixels: &PixelElement, samples: Samples, size: usize, frames: u3
     }
     let problem = format!("holds {} bytes, its {frames} frames need {}", pixels.length, bits.div_ceil(8));
     Err(DicomError::attribute(tags::PIXEL_DATA, "PixelData", problem))
+}
+
+/// Checks that a compressed frame is none of gigabytes; the length of the file bounds others.
+pub(crate) fn check_size(pixels: &PixelElement, [rows, columns]: [usize; 2]) -> Result<(), DicomError> {
+    if !pixels.encapsulated || rows * columns <= MOST_PIXELS {
+        return Ok(());
+    }
+    let text = format!("its compressed frames have {columns} × {rows} pixels; up to {MOST_PIXELS} are read");
+    Err(DicomError::Limit(text))
 }
 
 impl Samples {

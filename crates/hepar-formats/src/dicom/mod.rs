@@ -6,6 +6,7 @@ mod codec;
 mod codes;
 mod compose;
 mod error;
+mod escapes;
 mod hounsfield;
 mod instance;
 mod ircad;

@@ -30,7 +30,7 @@ impl Object {
 }
 
 /// An error and its causes without line breaks.
-fn one_line(error: &dyn std::error::Error) -> String {
+pub(crate) fn one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -116,8 +116,7 @@ pub(crate) fn inspect(path: &Path, options: &ScanOptions) -> Result<HeaderInfo, 
         position: None,
         orientation: hepar_volume::orientation_code(&geometry),
         description: title(&infos[index]),
-        warnings: [catalogue.warnings.clone(), twice(&series, doubled), warnings, of_intensities(&catalogue, &series)]
-            .concat(),
+        warnings: [catalogue.warnings.clone(), twice(doubled), warnings, of_intensities(&catalogue, &series)].concat(),
         geometry,
     })
 }
@@ -143,7 +142,7 @@ pub(crate) fn scan(path: &Path, options: &ScanOptions) -> Result<Scan, ReadError
     }
     let of_series = |problem| DicomError::Stack { series: info.name(), problem };
     let (series, doubled) = without_doubles(&catalogue, series).map_err(of_series)?;
-    warnings.extend(twice(&series, doubled));
+    warnings.extend(twice(doubled));
     if let (true, Some(first)) = (options.strict, warnings.iter().find(|w| !matches!(w, Warning::SeriesChosen { .. })))
     {
         return Err(of_series(StackProblem::Strict(first.to_string())).into());
@@ -185,48 +184,53 @@ fn title(info: &SeriesInfo) -> String {
     }
 }
 
-/// What is to be said of slices that were there twice, of which `doubled` had an instance of their own.
-fn twice(series: &Series, doubled: usize) -> Vec<Warning> {
-    let count = series.copies + doubled;
+/// What is to be said of `count` slices that were there twice.
+fn twice(count: usize) -> Vec<Warning> {
     (count > 0).then_some(Warning::SlicesTwice { count }).into_iter().collect()
 }
 
-/// Takes out slices at the place of another one that hold the same pixels.
+/// Takes out slices at the place of another one that show the same, and says how many there were. Only these are read.
 fn without_doubles(catalogue: &Catalogue, series: &Series) -> Result<(Series, usize), StackProblem> {
-    let places = at_one_place(&series.planes());
-    let mut keep = vec![true; series.slices.len()];
-    let (mut different, mut at) = (0, 0.0);
+    let mut places = at_one_place(&series.planes());
+    places.retain(|place| place.len() > 1);
     let mut readers = Readers::new(catalogue);
+    for &n in places.iter().flatten() {
+        // What cannot be read is found to be like nothing else.
+        let _ = readers.add(series.slices[n].instance);
+    }
+    let pixels = series.matrix(catalogue).map_or(0, |[rows, columns]| rows * columns);
     // One for the first of each place: the others are often in another object.
-    let mut rooms = [Room::default(), Room::default()];
-    for place in places.iter().filter(|place| place.len() > 1) {
-        let first = &series.slices[place[0]];
-        let pixels = samples_of(&mut readers, first, &mut rooms[0]).ok();
-        for other in &place[1..] {
-            keep[*other] = false;
-            let same = samples_of(&mut readers, &series.slices[*other], &mut rooms[1]).ok();
-            if pixels.is_none() || same != pixels {
-                at = if different == 0 { position(first) } else { at };
-                different += 1;
-            }
-        }
+    let rooms = || [Room::default(), Room::default()];
+    let different: Vec<usize> = places
+        .par_iter()
+        .map_init(rooms, |[of_first, of_other], place| {
+            let first = shown(&readers, &series.slices[place[0]], of_first, pixels);
+            let differs =
+                |n: &&usize| first.is_none() || shown(&readers, &series.slices[**n], of_other, pixels) != first;
+            place[1..].iter().filter(differs).count()
+        })
+        .collect();
+    if let Some(n) = different.iter().position(|count| *count > 0) {
+        let at = position(&series.slices[places[n][0]]);
+        return Err(StackProblem::Doubled { count: different.iter().sum(), at });
     }
-    if different > 0 {
-        return Err(StackProblem::Doubled { count: different, at });
-    }
-    let doubled = keep.iter().filter(|kept| !**kept).count();
-    let kept = series.slices.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(slice, _)| *slice).collect();
-    Ok((Series { slices: kept, ..series.clone() }, doubled))
+    let mut keep = vec![true; series.slices.len()];
+    places.iter().flat_map(|place| &place[1..]).for_each(|&n| keep[n] = false);
+    let kept: Vec<SliceOf> =
+        series.slices.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(slice, _)| *slice).collect();
+    let doubled = series.slices.len() - kept.len();
+    Ok((Series { slices: kept, copies: 0, ..series.clone() }, doubled))
 }
 
 fn position(slice: &SliceOf) -> f64 {
     crate::dicom::vectors::dot(slice.it.plane.position, slice.it.plane.normal())
 }
 
-fn samples_of(readers: &mut Readers<'_>, slice: &SliceOf, room: &mut Room) -> Result<Vec<u8>, DicomError> {
-    readers.add(slice.instance)?;
-    readers.samples(slice, room)?;
-    Ok(std::mem::take(&mut room.samples))
+/// The intensities of a slice of `pixels` pixels; `None` when they cannot be read.
+fn shown(readers: &Readers<'_>, slice: &SliceOf, room: &mut Room, pixels: usize) -> Option<Vec<i16>> {
+    let mut intensities = vec![0; pixels];
+    readers.intensities(slice, room, &mut intensities, &mut Survey::new()).ok()?;
+    Some(intensities)
 }
 
 fn volume(

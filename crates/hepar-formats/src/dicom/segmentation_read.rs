@@ -9,7 +9,7 @@ use hepar_volume::{Geometry, Volume};
 use crate::dicom::codec::FrameShape;
 use crate::dicom::codes;
 use crate::dicom::error::DicomError;
-use crate::dicom::instance::number_of_frames;
+use crate::dicom::instance::{check_size, number_of_frames};
 use crate::dicom::object::{Attributes, Object};
 use crate::dicom::pixels::{PixelReader, Room};
 use crate::dicom::place::{Place, read_at};
@@ -24,6 +24,9 @@ use crate::warning::Warning;
 
 /// Frames nearer than this share of their distance lie on one slice.
 const OFF_GRID: f64 = 0.05;
+
+/// Frames nearer than this, in millimetres, lie on one slice, whatever the distance of slices is.
+const SAME_SLICE: f64 = 1e-3;
 
 /// Most slices in a row that count as a hole when nothing was drawn on them: as many as are interpolated where they are
 /// missing in a CT. What is wider lies between lesions.
@@ -89,8 +92,8 @@ pub(crate) fn read(
         None => smallest_grid(data, &frames, [rows, columns])?,
     };
     let landings = landings(&frames, [rows, columns], &geometry, slices)?;
-    let mut volume = Volume::filled(geometry, 0u8);
     let mut pixels = FramePixels::new(place, object, [rows, columns], frames.len())?;
+    let mut volume = Volume::filled(geometry, 0u8);
     for (n, (frame, landing)) in frames.iter().zip(&landings).enumerate() {
         let numbers = pixels.frame(n, frame.segment)?;
         put(&mut volume, landing, &numbers, columns, &labels)?;
@@ -200,22 +203,8 @@ fn smallest_grid(
     let normal = first.normal();
     let mut at: Vec<f64> = frames.iter().map(|frame| dot(frame.plane.position, normal)).collect();
     at.sort_by(f64::total_cmp);
-    let least = at.windows(2).map(|pair| pair[1] - pair[0]).filter(|mm| *mm > 1e-3).fold(f64::MAX, f64::min);
-    let measures = data
-        .item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
-        .and_then(|shared| shared.item(tags::PIXEL_MEASURES_SEQUENCE));
-    let stated = measures
-        .and_then(|item| item.number(tags::SPACING_BETWEEN_SLICES).or_else(|| item.number(tags::SLICE_THICKNESS)));
+    let spacing = distance_of_slices(data, &at)?;
     let reach = at[at.len() - 1] - at[0];
-    // The stated distance where frames lie on its grid, since slices between them may be left out.
-    let fits = |mm: f64| at.iter().all(|v| ((v - at[0]) / mm - ((v - at[0]) / mm).round()).abs() <= OFF_GRID);
-    let stated = stated.filter(|mm| *mm > 1e-3);
-    let spacing = match (stated.filter(|mm| fits(*mm)), least < f64::MAX && fits(least)) {
-        (Some(stated), _) => stated,
-        (None, true) => least,
-        (None, false) if reach < 1e-3 => stated.unwrap_or(1.0),
-        (None, false) => return Err(DicomError::OtherGrid("its frames are at different distances".to_owned())),
-    };
     let slices = (reach / spacing).round() as usize + 1;
     if slices.checked_mul(rows * columns).is_none_or(|voxels| voxels > MOST_VOXELS) {
         return Err(DicomError::Limit(format!("its frames reach over {slices} slices, more than is read")));
@@ -228,6 +217,30 @@ fn smallest_grid(
         .min_by(|a, b| dot(a.position, normal).total_cmp(&dot(b.position, normal)))
         .unwrap_or(first);
     grid(lowest, normal, spacing, [slices, rows, columns])
+}
+
+/// The distance of slices, of which some have frames, `at` these positions along the normal, the least first.
+///
+/// Slices between frames may be left out, so that a distance that is stated comes before any that is measured. How thick
+/// slices are says the same of most scans, and is believed where frames are few and far between: thin slices may lie apart.
+fn distance_of_slices(data: &InMemDicomObject, at: &[f64]) -> Result<f64, DicomError> {
+    let measures = data
+        .item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE)
+        .and_then(|shared| shared.item(tags::PIXEL_MEASURES_SEQUENCE));
+    let said = |tag| measures.and_then(|item| item.number(tag)).filter(|mm| *mm > SAME_SLICE);
+    let gaps: Vec<f64> = at.windows(2).map(|pair| pair[1] - pair[0]).filter(|mm| *mm > SAME_SLICE).collect();
+    let least = gaps.iter().copied().reduce(f64::min);
+    let usual = least.filter(|least| {
+        let as_near = gaps.iter().filter(|mm| **mm <= (1.0 + OFF_GRID) * least).count();
+        gaps.len() > 1 && 2 * as_near > gaps.len()
+    });
+    let distances = [said(tags::SPACING_BETWEEN_SLICES), usual, said(tags::SLICE_THICKNESS), least];
+    let fits = |mm: &f64| at.iter().all(|v| ((v - at[0]) / mm - ((v - at[0]) / mm).round()).abs() <= OFF_GRID);
+    match distances.into_iter().flatten().find(fits) {
+        Some(mm) => Ok(mm),
+        None if gaps.is_empty() => Ok(1.0),
+        None => Err(DicomError::OtherGrid("its frames are at different distances".to_owned())),
+    }
 }
 
 fn grid(first: &Plane, normal: [f64; 3], spacing: f64, shape: [usize; 3]) -> Result<Geometry, DicomError> {
@@ -286,6 +299,7 @@ impl FramePixels {
     fn new(place: &Place, object: &Object, [rows, columns]: [usize; 2], frames: usize) -> Result<Self, DicomError> {
         let data = &object.data;
         let pixels = object.pixels.ok_or_else(|| DicomError::attribute(tags::PIXEL_DATA, "PixelData", "is missing"))?;
+        check_size(&pixels, [rows, columns])?;
         let allocated = data.short(tags::BITS_ALLOCATED).unwrap_or(0);
         let kind = data.text(tags::SEGMENTATION_TYPE).unwrap_or_default();
         let stored = match kind.as_str() {

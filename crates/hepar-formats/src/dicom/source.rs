@@ -7,6 +7,7 @@ use hepar_volume::{Geometry, Volume};
 use ndarray::{Array2, Axis};
 
 use crate::dicom::choice::placed;
+use crate::dicom::escapes::decoded;
 use crate::dicom::object::Attributes;
 use crate::dicom::plane::Plane;
 use crate::dicom::slices::Slices;
@@ -68,9 +69,9 @@ pub(crate) struct SourceFrame {
 }
 
 impl DicomSource {
-    /// The attributes of an object that its descendants share.
+    /// The attributes of an object that its descendants share, whose texts are in one character set.
     pub(crate) fn shared_of(data: &InMemDicomObject) -> InMemDicomObject {
-        let shared = SHARED.iter().filter_map(|tag| data.get(*tag).cloned());
+        let shared = SHARED.iter().filter_map(|tag| data.get(*tag).map(decoded));
         InMemDicomObject::from_element_iter(shared)
     }
 

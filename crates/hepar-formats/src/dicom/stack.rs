@@ -28,6 +28,10 @@ const NO_TILT: f64 = 0.5;
 /// gantries tilt by up to 30.
 const STEEPEST: f64 = 1.0;
 
+/// How many neighbours of each of two scans have slices of the other between them, at least, where the two lie between one
+/// another: one of each has where a scan begins before the other ends.
+const PARTED: usize = 2;
+
 /// How a volume is made from slices.
 #[derive(Debug, Clone)]
 pub(crate) struct Stack {
@@ -248,26 +252,53 @@ fn tilt(
     Ok(tilt)
 }
 
-/// Whether of several scans, each of at least three slices at equal distances, two reach over one another by more than
-/// the distance of slices. The slices of all are parallel.
+/// Whether of several scans, each of three slices or more, two lie between one another. The slices of all are parallel.
+///
+/// Neighbours of one that are as far apart as most have slices of the other between them, and the other way round: what
+/// lies in a hole does not count. Scans of fewer slices, or of slices at all distances, are passed over.
 pub(crate) fn overlap(scans: &[Vec<Plane>]) -> bool {
     let Some(normal) = scans.iter().flatten().next().map(Plane::normal) else { return false };
-    let Some(mut reaches) = scans.iter().map(|planes| reach(planes, normal)).collect::<Option<Vec<_>>>() else {
-        return false;
-    };
-    reaches.sort_by(|a, b| a[0].total_cmp(&b[0]));
-    // Whatever reaches over a later one reaches over the next.
-    reaches.windows(2).any(|pair| pair[0][1].min(pair[1][1]) - pair[1][0] > pair[0][2].max(pair[1][2]))
+    let mut rows: Vec<Row> = scans.iter().filter_map(|planes| Row::of(planes, normal)).collect();
+    rows.sort_by(|a, b| a.at[0].total_cmp(&b.at[0]));
+    rows.iter().enumerate().any(|(n, lower)| {
+        let end = lower.at[lower.at.len() - 1];
+        let mut begun = rows[n + 1..].iter().take_while(|upper| upper.at[0] < end);
+        begun.any(|upper| lower.parted_by(upper) >= PARTED && upper.parted_by(lower) >= PARTED)
+    })
 }
 
-/// First and last position along the normal of three or more slices at equal distances, and this distance, in
-/// millimetres; `None` of others.
-fn reach(planes: &[Plane], normal: Vector) -> Option<[f64; 3]> {
-    let order = ordered(planes, normal);
-    let (first, last) = (order.first()?.at, order.last()?.at);
-    let mut mended = Vec::new();
-    let Regular { spacing, .. } = regular(&order, usual_distance(&order, None).ok()?, &mut mended).ok()?;
-    (order.len() >= 3 && mended.is_empty()).then_some([first, last, spacing])
+/// Three slices or more, most of which are equally far apart.
+struct Row {
+    /// Positions along the normal, in millimetres, from the least.
+    at: Vec<f64>,
+    /// The distance of most neighbours.
+    usual: f64,
+}
+
+impl Row {
+    /// `None` of fewer slices, or others.
+    fn of(planes: &[Plane], normal: Vector) -> Option<Self> {
+        let order = ordered(planes, normal);
+        let usual = usual_distance(&order, None).ok()?;
+        let row = Self { at: order.iter().map(|slice| slice.at).collect(), usual };
+        (order.len() >= 3 && 2 * row.neighbours().count() > order.len() - 1).then_some(row)
+    }
+
+    /// Slices next to one another at the usual distance.
+    fn neighbours(&self) -> impl Iterator<Item = [f64; 2]> {
+        // Both may be off the grid.
+        let is_usual = move |pair: &[f64; 2]| (pair[1] - pair[0] - self.usual).abs() <= 2.0 * OFF_GRID * self.usual;
+        self.at.windows(2).map(|pair| [pair[0], pair[1]]).filter(is_usual)
+    }
+
+    /// How many neighbours have a slice of `other` between them.
+    fn parted_by(&self, other: &Self) -> usize {
+        let has_one = |[below, above]: &[f64; 2]| {
+            let next = other.at.partition_point(|at| at <= below);
+            other.at.get(next).is_some_and(|at| at < above)
+        };
+        self.neighbours().filter(has_one).count()
+    }
 }
 
 /// Groups of slices, by index, that lie at one place.
@@ -401,6 +432,19 @@ mod tests {
         assert!(!overlap(&[scan(0.0, 8), scan(2.5, 2)]), "too few to be a scan");
         assert!(!overlap(&[scan(0.0, 8), along(&[2.5, 8.0, 30.0])]), "no regular one");
         assert!(!overlap(&[]) && !overlap(&[scan(0.0, 8)]));
+        assert!(
+            overlap(&[scan(0.0, 8), scan(2.5, 8), scan(6.0, 2), along(&[1.0, 2.0, 3.0])]),
+            "beside what is too few"
+        );
+    }
+
+    #[test]
+    fn a_scan_with_a_missing_slice_lies_between_another_one_but_not_in_its_holes() {
+        let scan = |zs: &[f64]| along(&zs.iter().map(|z| 5.0 * z).collect::<Vec<_>>());
+        let whole = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        assert!(overlap(&[scan(&whole), scan(&[0.5, 1.5, 3.5, 4.5, 5.5, 6.5, 7.5])]));
+        assert!(overlap(&[scan(&[0.0, 1.0, 3.0, 4.0, 5.0, 7.0, 8.0]), scan(&[0.5, 1.5, 2.5, 4.5, 5.5, 6.5, 7.5])]));
+        assert!(!overlap(&[scan(&[0.0, 1.0, 2.0, 3.0, 7.0]), scan(&[4.0, 5.0, 6.0, 8.0])]), "what was missing");
     }
 
     #[test]

@@ -62,7 +62,8 @@ pub(crate) fn write(
         sequence(tags::RTROI_OBSERVATIONS_SEQUENCE, segments.list.iter().map(observation)),
         text(tags::APPROVAL_STATUS, VR::CS, "UNAPPROVED"),
     ]);
-    composition.write(path)
+    // A contour that winds has more bytes than decimal strings may have where values say that they are these.
+    composition.write_implicit(path)
 }
 
 /// The study, the series and the instances that the contours were made on.

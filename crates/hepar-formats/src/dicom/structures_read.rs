@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dicom_core::PrimitiveValue;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use hepar_volume::{Geometry, Millimetres, Volume};
 use ndarray::Array2;
 
 use crate::dicom::codes;
+use crate::dicom::compose::Element;
 use crate::dicom::error::DicomError;
 use crate::dicom::object::{Attributes, Object};
 use crate::dicom::outline::fill;
@@ -193,13 +195,21 @@ fn contours(structure: &InMemDicomObject) -> impl Iterator<Item = Result<Vec<Vec
         matches!(kind.as_str(), "CLOSED_PLANAR" | "CLOSEDPLANAR_XOR")
     };
     let points = |contour: &InMemDicomObject| -> Result<Vec<Vector>, DicomError> {
-        let numbers = contour.get(tags::CONTOUR_DATA).and_then(|element| element.to_multi_float64().ok());
+        let numbers = contour.get(tags::CONTOUR_DATA).and_then(numbers);
         let numbers = numbers.filter(|numbers| numbers.len() % 3 == 0 && numbers.iter().all(|v| v.is_finite()));
         let problem = "holds no points of three numbers";
         let numbers = numbers.ok_or_else(|| DicomError::attribute(tags::CONTOUR_DATA, "ContourData", problem))?;
         Ok(numbers.as_chunks::<3>().0.to_vec())
     };
     structure.items(tags::CONTOUR_SEQUENCE).iter().filter(is_closed).map(points)
+}
+
+/// The numbers of an element of decimal strings, one of more than 65,534 bytes too: where values have a representation,
+/// that of such a one is unknown (PS3.5 section 6.2.2).
+fn numbers(element: &Element) -> Option<Vec<f64>> {
+    let Some(PrimitiveValue::U8(bytes)) = element.value().primitive() else { return element.to_multi_float64().ok() };
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.split('\\').map(|number| number.trim_matches(['\0', ' ']).parse().ok()).collect()
 }
 
 /// Whether all contours of a structure lie in slices of a series, as far as their first points tell.

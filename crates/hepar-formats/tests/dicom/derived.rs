@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use dicom_core::VR;
+use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::open_file;
 use hepar_formats::{
@@ -237,6 +237,88 @@ fn contours_on_some_slices_of_their_own_grid_are_read() {
 }
 
 #[test]
+fn contours_longer_than_64_kilobytes_come_back() {
+    const SIZE: u16 = 96;
+    let folder = tempfile::tempdir().unwrap();
+    let series = Series::default();
+    series.write_with(&folder.path().join("ct"), |n, data| {
+        for tag in [tags::ROWS, tags::COLUMNS] {
+            data.put(DataElement::new(tag, VR::US, PrimitiveValue::from(SIZE)));
+        }
+        let pixels = vec![100 * n as u16; usize::from(SIZE).pow(2)];
+        data.put(DataElement::new(tags::PIXEL_DATA, VR::OW, PrimitiveValue::U16(pixels.into())));
+    });
+    let scan = read_scan(&folder.path().join("ct")).unwrap();
+    // A mesh, whose outline goes round each of its holes.
+    let labels =
+        Volume::from_fn(scan.volume.geometry().clone(), |[k, j, i]| u8::from(k == 1 && (j % 2 == 0 || i % 2 == 0)));
+    let path = folder.path().join("rtstruct.dcm");
+    write_structure_set(&path, &labels, scan.dicom.as_ref().unwrap(), SegmentsBy::Label, &made()).unwrap();
+    assert_eq!(read_labels_of(&path, &scan).unwrap().volume.data(), labels.data());
+    // As programs have to store them that say how values are represented.
+    let mut longest = 0;
+    let mut data = open_file(&path).unwrap().into_inner();
+    data.update_value(tags::ROI_CONTOUR_SEQUENCE, |structures| {
+        for structure in structures.items_mut().unwrap().iter_mut() {
+            structure.update_value(tags::CONTOUR_SEQUENCE, |contours| {
+                for contour in contours.items_mut().unwrap().iter_mut() {
+                    let mut text = contour.element(tags::CONTOUR_DATA).unwrap().to_str().unwrap().into_owned();
+                    longest = longest.max(text.len());
+                    if text.len() % 2 == 1 {
+                        text.push(' ');
+                    }
+                    let bytes = PrimitiveValue::U8(text.into_bytes().into());
+                    contour.put(DataElement::new(tags::CONTOUR_DATA, VR::UN, bytes));
+                }
+            });
+        }
+    });
+    assert!(longest > 65_535, "{longest} bytes");
+    let unknown = folder.path().join("unknown.dcm");
+    series.save(&unknown, data);
+    assert_eq!(read_labels_of(&unknown, &scan).unwrap().volume.data(), labels.data());
+}
+
+#[test]
+fn slices_further_apart_than_they_are_thick_leave_no_holes() {
+    // What a segmentation says of its slices, which are 2.5 mm apart, and those that something is drawn on.
+    for (thickness, is_stated, drawn) in [
+        ("1.25", false, &[3, 4, 5, 6][..]),
+        ("1.25", false, &[3, 4, 5, 8, 9]),
+        ("5", false, &[3, 4]),
+        ("2.5", false, &[0, 4, 12]),
+        ("1.25", true, &[0, 4, 12]),
+        ("1.25", true, &[3, 5]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        Series { positions: positions(13, 2.5), ..Series::default() }.write_with(
+            &folder.path().join("ct"),
+            |_, data| {
+                put(data, tags::SLICE_THICKNESS, VR::DS, thickness);
+            },
+        );
+        let scan = read_scan(&folder.path().join("ct")).unwrap();
+        let labels = Volume::from_fn(scan.volume.geometry().clone(), |[k, _, _]| 2 * u8::from(drawn.contains(&k)));
+        write_all(folder.path(), &labels, &scan, SegmentsBy::Label);
+        let mut object = open_file(folder.path().join("seg.dcm")).unwrap();
+        object.update_value(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, |groups| {
+            groups.items_mut().unwrap()[0].update_value(tags::PIXEL_MEASURES_SEQUENCE, |measures| {
+                if !is_stated {
+                    measures.items_mut().unwrap()[0].remove_element(tags::SPACING_BETWEEN_SLICES);
+                }
+            });
+        });
+        let path = folder.path().join("less.dcm");
+        object.write_to_file(&path).unwrap();
+        let volume = read_labels(&path).unwrap().volume;
+        let said = format!("{thickness} mm thick, {drawn:?}");
+        assert!((volume.geometry().spacing()[0] - 2.5).abs() < 1e-9, "{said}: {:?}", volume.geometry().spacing());
+        assert_eq!(volume.shape()[0], drawn[drawn.len() - 1] - drawn[0] + 1, "{said}");
+        assert_eq!(volume.data().iter().filter(|&&label| label == 2).count(), drawn.len() * ROWS * COLUMNS, "{said}");
+    }
+}
+
+#[test]
 fn nothing_found_is_a_valid_object_with_a_frame_for_every_segment() {
     let folder = tempfile::tempdir().unwrap();
     Series::default().write(&folder.path().join("ct"));
@@ -291,6 +373,37 @@ fn objects_belong_to_the_patient_and_the_study_and_say_what_made_them() {
         assert_eq!(text(tags::PATIENT_NAME), "Müller^Jörg", "{file}");
         assert_eq!(text(tags::STUDY_INSTANCE_UID), "1.2.3.4");
         assert_eq!((text(tags::SOFTWARE_VERSIONS).as_str(), text(tags::MANUFACTURER).as_str()), ("hepar 1.0", "hepar"));
+    }
+}
+
+#[test]
+fn names_in_japanese_and_korean_are_those_of_the_source() {
+    // Bytes as Latin-1, as which they are written.
+    for (sets, stored, name) in [
+        ("\\ISO 2022 IR 87", "Yamada^Tarou=\u{1b}$B;3ED\u{1b}(B^\u{1b}$BB@O:\u{1b}(B", "Yamada^Tarou=山田^太郎"),
+        (
+            "ISO 2022 IR 13\\ISO 2022 IR 87",
+            "\u{d4}\u{cf}\u{c0}\u{de}^\u{c0}\u{db}\u{b3}=\u{1b}$B;3ED\u{1b}(J^\u{1b}$BB@O:\u{1b}(J",
+            "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎",
+        ),
+        (
+            "\\ISO 2022 IR 149",
+            "Hong^Gildong=\u{1b}$)C\u{fb}\u{f3}^\u{1b}$)C\u{d1}\u{ce}\u{d4}\u{d7}",
+            "Hong^Gildong=洪^吉洞",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        Series::default().write_with(&folder.path().join("ct"), |_, data| {
+            put(data, tags::SPECIFIC_CHARACTER_SET, VR::CS, sets);
+            put(data, tags::PATIENT_NAME, VR::PN, stored);
+        });
+        let scan = read_scan(&folder.path().join("ct")).unwrap();
+        assert_eq!(scan.dicom.as_ref().unwrap().patient()[0], ("Patient", name.to_owned()));
+        write_all(folder.path(), &labels(&scan, 1), &scan, SegmentsBy::Label);
+        for file in ["seg.dcm", "labelmap.dcm", "rtstruct.dcm"] {
+            let object = open_file(folder.path().join(file)).unwrap();
+            assert_eq!(object.element(tags::PATIENT_NAME).unwrap().to_str().unwrap().trim(), name, "{file}");
+        }
     }
 }
 

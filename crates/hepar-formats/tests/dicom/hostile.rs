@@ -1,8 +1,13 @@
 //! Files that are damaged, or made to do harm: each gives its sentence, none a panic or much memory.
 
-use dicom_core::VR;
-use dicom_dictionary_std::tags;
-use hepar_formats::read_scan;
+use std::time::UNIX_EPOCH;
+
+use dicom_core::value::PixelFragmentSequence;
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{InMemDicomObject, open_file};
+use hepar_formats::{Provenance, SegmentationType, SegmentsBy, read_labels, read_scan, write_segmentation};
+use hepar_volume::Volume;
 use proptest::prelude::*;
 
 use crate::series::{Series, put, sentence};
@@ -62,7 +67,7 @@ fn twenty_thousand_nested_sequences_are_refused() {
 fn frames_that_are_not_there_are_not_reserved() {
     let folder = tempfile::tempdir().unwrap();
     let series = Series::default();
-    let write = |change: &dyn Fn(&mut dicom_object::InMemDicomObject)| {
+    let write = |change: &dyn Fn(&mut InMemDicomObject)| {
         let path = folder.path().join("ct.dcm");
         let mut data = series.slice(0);
         change(&mut data);
@@ -73,10 +78,38 @@ fn frames_that_are_not_there_are_not_reserved() {
     assert_eq!(said, "NumberOfFrames (0028,0008) is 2000000000; 1 to 65536 are read");
     let said = write(&|data| put(data, tags::NUMBER_OF_FRAMES, VR::IS, "60000"));
     assert_eq!(said, "PixelData (7fe0,0010) holds 60 bytes, its 60000 frames need 3600000");
-    let rows = |data: &mut dicom_object::InMemDicomObject| {
-        data.put(dicom_core::DataElement::new(tags::ROWS, VR::US, dicom_core::PrimitiveValue::from(65535u16)));
+    let rows = |data: &mut InMemDicomObject| {
+        data.put(DataElement::new(tags::ROWS, VR::US, PrimitiveValue::from(65535u16)));
     };
     assert!(write(&rows).starts_with("PixelData (7fe0,0010) holds 60 bytes"));
+}
+
+#[test]
+fn a_compressed_frame_of_gigapixels_is_refused_before_it_is_decoded() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = Series { syntax: uids::JPEG2000_LOSSLESS, ..Series::default() };
+    let save = |name: &str, mut data: InMemDicomObject| {
+        for tag in [tags::ROWS, tags::COLUMNS] {
+            data.put(DataElement::new(tag, VR::US, PrimitiveValue::from(65535u16)));
+        }
+        let stream: PixelFragmentSequence<Vec<u8>> = PixelFragmentSequence::new_fragments(vec![vec![0xff, 0x4f]]);
+        data.put(DataElement::new(tags::PIXEL_DATA, VR::OB, stream));
+        let path = folder.path().join(name);
+        series.save(&path, data);
+        path
+    };
+    let expected = "its compressed frames have 65535 × 65535 pixels; up to 67108864 are read";
+    assert_eq!(sentence(&read_scan(&save("ct.dcm", series.slice(0))).unwrap_err()), expected);
+    // A segmentation of one slice, whose volume alone would have 4 GiB.
+    Series::default().write(&folder.path().join("ct"));
+    let scan = read_scan(&folder.path().join("ct")).unwrap();
+    let labels = Volume::from_fn(scan.volume.geometry().clone(), |[k, _, _]| if k == 2 { 2 } else { 0 });
+    let made = Provenance { version: "1.0".to_owned(), model: "test 1".to_owned(), made: UNIX_EPOCH };
+    let path = folder.path().join("seg.dcm");
+    let source = scan.dicom.as_ref().unwrap();
+    write_segmentation(&path, &labels, source, SegmentationType::Binary, SegmentsBy::Label, &made).unwrap();
+    let data = open_file(&path).unwrap().into_inner();
+    assert_eq!(sentence(&read_labels(&save("large.dcm", data)).unwrap_err()), expected);
 }
 
 #[test]

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
+use dicom_object::InMemDicomObject;
 use hepar_formats::{ScanOptions, Verdict, Warning, files_of_scan, inspect, list_series, read_scan, read_scan_with};
 
 use crate::series::{COLUMNS, ROWS, Series, intensity, positions, put, sentence};
@@ -178,6 +179,39 @@ fn slices_that_are_there_twice_are_taken_once() {
 }
 
 #[test]
+fn two_images_of_one_uid_that_differ_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = Series { positions: positions(6, 2.5), ..Series::default() };
+    series.write(&folder.path().join("original"));
+    let read_with = |slice: InMemDicomObject| {
+        series.save(&folder.path().join("denoised.dcm"), slice);
+        read_scan(folder.path())
+    };
+    // The same intensities, stored in another way.
+    let other = Series { rescale: (1.0, -1000.0), ..series.clone() };
+    let scan = read_with(other.slice(2)).unwrap();
+    assert_eq!(scan.volume.shape()[0], 6);
+    assert!(scan.warnings.contains(&Warning::SlicesTwice { count: 1 }), "{:?}", scan.warnings);
+    let listed = list_series(folder.path(), &ScanOptions::default()).unwrap().unwrap();
+    assert_eq!(listed.iter().map(|info| info.slices).collect::<Vec<_>>(), [6]);
+    let with_intercept = |mut slice: InMemDicomObject, intercept: &str| {
+        put(&mut slice, tags::RESCALE_INTERCEPT, VR::DS, intercept);
+        slice
+    };
+    for slice in [with_intercept(other.slice(2), "-1024"), with_intercept(series.slice(2), "-1000")] {
+        let said = sentence(&read_with(slice).unwrap_err());
+        assert!(said.contains("1 slices lie where another one lies (the first at 105.00 mm"), "{said}");
+    }
+}
+
+#[test]
+fn slices_that_share_a_uid_are_not_one_slice() {
+    let folder = tempfile::tempdir().unwrap();
+    Series::default().write_with(folder.path(), |_, data| put(data, tags::SOP_INSTANCE_UID, VR::UI, "1.9"));
+    assert_eq!(read_scan(folder.path()).unwrap().volume.shape()[0], 4);
+}
+
+#[test]
 fn two_scans_of_one_place_are_told_apart_by_acquisition_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     Series::default().write_with(&folder.path().join("a"), |_, data| put(data, tags::ACQUISITION_NUMBER, VR::IS, "1"));
@@ -231,6 +265,43 @@ fn two_phases_whose_slices_lie_between_one_another_are_not_one_volume() {
 }
 
 #[test]
+fn two_phases_between_one_another_are_told_apart_though_a_slice_of_one_is_missing() {
+    let phase = |first: f64, number: u32| (0..8).map(move |n| (first + 5.0 * f64::from(n), number));
+    let first = || phase(0.0, 1);
+    let second = || phase(2.5, 2).filter(|(z, _)| *z != 12.5);
+    assert_eq!(volumes(first().chain(second())), [8, 7]);
+    assert_eq!(volumes(first().chain(phase(2.5, 2)).chain([(16.0, 3)])), [8, 8, 1]);
+    assert_eq!(volumes(first().chain(second()).chain([(11.0, 3), (12.5, 3)])), [8, 7, 2]);
+}
+
+#[test]
+fn acquisition_times_of_single_slices_tell_no_scans_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let series = Series { positions: positions(8, 2.5), ..Series::default() };
+    let timed = |second: usize, data: &mut InMemDicomObject| {
+        put(data, tags::ACQUISITION_TIME, VR::TM, &format!("1200{second:02}"));
+    };
+    series.write_with(folder.path(), timed);
+    let mut again = series.slice(3);
+    timed(30, &mut again);
+    put(&mut again, tags::SOP_INSTANCE_UID, VR::UI, "1.9.3");
+    series.save(&folder.path().join("again.dcm"), again);
+    let scan = read_scan(folder.path()).unwrap();
+    assert_eq!(scan.volume.shape()[0], 8);
+    assert!(scan.warnings.contains(&Warning::SlicesTwice { count: 1 }), "{:?}", scan.warnings);
+    // Perfusion: more scans than each has slices.
+    let folder = tempfile::tempdir().unwrap();
+    for time in 1..=6 {
+        Series::default().write_with(&folder.path().join(time.to_string()), |n, data| {
+            put(data, tags::TEMPORAL_POSITION_IDENTIFIER, VR::IS, &time.to_string());
+            put(data, tags::SOP_INSTANCE_UID, VR::UI, &format!("1.9.{time}.{n}"));
+        });
+    }
+    let listed = list_series(folder.path(), &ScanOptions::default()).unwrap().unwrap();
+    assert_eq!(listed.iter().map(|info| info.slices).collect::<Vec<_>>(), [4; 6]);
+}
+
+#[test]
 fn acquisitions_that_follow_one_another_along_the_body_are_one_volume() {
     let slices = |acquisition: fn(u32) -> u32| (0..12).map(move |n| (2.5 * f64::from(n), acquisition(n)));
     assert_eq!(volumes(slices(|n| 1 + n / 6)), [12], "two scans");
@@ -241,7 +312,6 @@ fn acquisitions_that_follow_one_another_along_the_body_are_one_volume() {
 #[test]
 fn an_enhanced_image_is_read_by_its_functional_groups() {
     use dicom_core::value::DataSetSequence;
-    use dicom_object::InMemDicomObject;
     let sequence = |items: Vec<InMemDicomObject>| DataSetSequence::from(items);
     let single = |tag, item: InMemDicomObject| DataElement::new(tag, VR::SQ, sequence(vec![item]));
     let of = |elements: Vec<(dicom_core::Tag, &str)>| {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hepar_formats::{is_patient_folder, names_a_readable_image};
 
-use crate::cases::case_name;
+use crate::cases::{case_name, is_hidden};
 use crate::evaluate::EvaluateError;
 use crate::output::LABELS_FILE;
 
@@ -69,8 +69,8 @@ impl fmt::Display for Unpaired {
 ///
 /// A folder with `labels.nii.gz` counts as that file, and a patient of 3D-IRCADb as a file. In other folders, the cases
 /// are the images by [`names_a_readable_image`] but for scans (names that end in `_ct` or begin with `volume-` where other
-/// images do not), and the folders with `labels.nii.gz`. Two belong together when their names are equal but for the ending
-/// of the format, and a `_label`, `_seg`, `_ct`, `-hepar`, `segmentation-`, `volume-` or the like.
+/// images do not), and the folders with `labels.nii.gz`; hidden ones are left out. Two belong together when their names are
+/// equal but for the ending of the format, and a `_label`, `_seg`, `_ct`, `-hepar`, `segmentation-`, `volume-` or the like.
 ///
 /// # Errors
 /// When one is not there, one is a file and the other a folder of cases, or a folder cannot be listed, has two files of a
@@ -114,6 +114,9 @@ fn cases(folder: &Path) -> Result<BTreeMap<String, PathBuf>, EvaluateError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
+        if is_hidden(&path) {
+            continue;
+        }
         let file = result_file(&path);
         let is_image = names_a_readable_image(&path) && path.is_file();
         if (file != path) || is_image || is_patient_folder(&path) {
@@ -197,6 +200,16 @@ mod tests {
         let pairing = pair(predictions.path(), references.path()).unwrap();
         assert_eq!(names(&pairing), ["a", "b", "c", "d", "e", "f"]);
         assert_eq!(pairing.pairs[1].prediction, predictions.path().join("b.hdr"));
+        assert!(pairing.unpaired.is_empty(), "{:?}", pairing.unpaired);
+    }
+
+    #[test]
+    fn hidden_files_in_a_folder_are_no_cases() {
+        let predictions = folder(&["a.nii", "._a.nii", ".old/labels.nii.gz"]);
+        let references = folder(&["a_seg.nii", "._a_seg.nii", ".a_ct.nii"]);
+        let pairing = pair(predictions.path(), references.path()).unwrap();
+        assert_eq!(names(&pairing), ["a"]);
+        assert_eq!(pairing.pairs[0].reference, references.path().join("a_seg.nii"));
         assert!(pairing.unpaired.is_empty(), "{:?}", pairing.unpaired);
     }
 

@@ -7,7 +7,7 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, open_file};
 use hepar_formats::{Datatype, GridHeader, inspect, read_labels, read_labels_like, read_scan, write_labels};
 use hepar_phantom::Phantom;
-use hepar_volume::Volume;
+use hepar_volume::{Geometry, Volume};
 
 use crate::program::{command, folder_with_scan, hepar, json, names, phantom, segment};
 
@@ -270,6 +270,59 @@ fn labels_in_which_nothing_was_found_are_converted_as_labels() {
     hepar(folder.path(), &["convert", "empty.nii.gz", "empty.seg.nrrd"]).expect(0);
     hepar(folder.path(), &["convert", "empty.nii.gz", "empty.mha"]).expect(0);
     assert_eq!(inspect(&folder.path().join("empty.mha")).unwrap().datatype, Datatype::U8);
+}
+
+#[test]
+fn labels_that_are_neither_liver_nor_tumour_become_no_dicom_object() {
+    let folder = folder_with_study();
+    let labels = &phantom().labels;
+    let write = |name: &str, labels: &Volume<u8>| {
+        write_labels(&folder.path().join(name), labels, &GridHeader::from_geometry(labels.geometry())).unwrap();
+        let greatest = labels.data().iter().copied().max().unwrap();
+        let voxels = labels.data().iter().filter(|&&label| label == greatest).count();
+        format!("it holds the label {greatest} ({voxels} voxels)")
+    };
+    let of_mask = write("mask.nii.gz", &labels.map(|&label| if label > 0 { 255 } else { 0 }));
+    let of_organs = write("organs.nii.gz", &labels.map(|&label| if label > 1 { 5 } else { label }));
+    let convert = |from: &str, to: &str, options: &[&str]| {
+        hepar(folder.path(), &[&["convert", from, to, "--like", "study"][..], options].concat())
+    };
+    for (from, said) in [("mask.nii.gz", &of_mask), ("organs.nii.gz", &of_organs)] {
+        for options in [&["--as", "seg"][..], &["--as", "rtstruct"], &["--labelmap"], &["--split-lesions"]] {
+            convert(from, "x.dcm", options).fails(3, &[from, said, ".nii.gz, .nrrd or .mha"]);
+        }
+        convert(from, "x.seg.nrrd", &[]).fails(3, &[from, said]);
+        assert!(!folder.path().join("x.dcm").exists() && !folder.path().join("x.seg.nrrd").exists());
+        let other = format!("{from}.nrrd");
+        convert(from, &other, &[]).expect(0);
+        let read = |name: &str| read_labels(&folder.path().join(name)).unwrap().volume;
+        assert_eq!(read(&other).data(), read(from).data());
+    }
+}
+
+#[test]
+fn labels_within_half_a_voxel_of_like_are_put_on_its_grid() {
+    let folder = folder_with_study();
+    let Phantom { ct, labels, .. } = phantom();
+    // Of 5 mm.
+    let mut affine = *labels.geometry().affine();
+    (0..3).for_each(|axis| affine[axis][3] += 1.2);
+    let beside = Geometry::new(affine, labels.shape()).unwrap();
+    let path = folder.path().join("beside.nii.gz");
+    let shifted = Volume::new(labels.data().to_owned(), beside.clone()).unwrap();
+    write_labels(&path, &shifted, &GridHeader::from_geometry(&beside)).unwrap();
+    for (file, like, object) in [
+        ("seg.dcm", "study", "seg"),
+        ("rt.dcm", "study", "rtstruct"),
+        ("on.nii.gz", "study", "seg"),
+        ("on.seg.nrrd", "a_ct.nii.gz", "seg"),
+        ("on.mha", "a_ct.nii.gz", "seg"),
+    ] {
+        hepar(folder.path(), &["convert", "beside.nii.gz", file, "--like", like, "--as", object]).expect(0);
+        let read = read_labels_like(&folder.path().join(file), ct.geometry()).unwrap().volume;
+        assert!(read.geometry().matches(ct.geometry(), 1e-3), "{file}");
+        assert_eq!(read.data(), labels.data(), "{file}");
+    }
 }
 
 #[test]
