@@ -1,7 +1,8 @@
 // Opens pages of hepar from disk in headless Chromium, as a user does, and looks at what they show.
 //
-// node report.mjs case REPORT.html [SCREENSHOTS]   the report of a case: viewer, clicks, keys, pixels
-// node report.mjs page PAGE.html [SCREENSHOTS]     any other page: it loads nothing and says no error
+// node report.mjs case REPORT.html [SCREENSHOTS]       the report of a case: viewer, clicks, keys, pixels
+// node report.mjs outlines REPORT.html [SCREENSHOTS]   that of thick slices, all with liver: outlines alone are lines
+// node report.mjs page PAGE.html [SCREENSHOTS]         any other page: it loads nothing and says no error
 //
 // Ends with 0 when everything is as it should be, with a sentence otherwise. CHROMIUM names the browser.
 import { mkdirSync } from "node:fs";
@@ -175,6 +176,27 @@ const touched = async () => {
   await page.context().close();
 };
 
+// In the first and in the last slice outlines cover as little of the liver as anywhere.
+const outlinesAtTheEnds = async () => {
+  const page = await open();
+  await ready(page).catch(() => problems.push("the viewer did not start"));
+  for (const key of ["PageDown", "PageUp"]) {
+    await page.locator("#viewer-planes").focus();
+    for (let n = 0; n < 20; n += 1) await page.keyboard.press(key);
+    const blue = [];
+    for (const alone of [false, true]) {
+      await page.locator("#viewer-outline").setChecked(alone);
+      await page.waitForTimeout(300);
+      await shot(page, `${key}-${alone ? "outlines" : "areas"}`);
+      blue.push((await pixels(page, "#viewer-planes")).reduce((all, third) => all + third.blue, 0));
+    }
+    const [areas, lines] = blue;
+    expect(areas > 1500, `${key}: no plane shows the liver`);
+    expect(lines > 0 && lines < 0.4 * areas, `${key}: outlines cover ${lines} pixels, the liver ${areas}`);
+  }
+  await page.context().close();
+};
+
 // Without WebGL, and without scripts, the rest is there and what is missing is said.
 const withoutViewer = async () => {
   const noWebgl = await open({}, (page) =>
@@ -211,6 +233,8 @@ try {
     await caseReport();
     await touched();
     await withoutViewer();
+  } else if (kind === "outlines") {
+    await outlinesAtTheEnds();
   } else {
     await plainPage();
   }

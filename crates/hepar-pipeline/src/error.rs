@@ -25,14 +25,14 @@ pub enum PipelineError {
     },
     /// The part of the scan that a stage is to look at has more voxels on its grid than fit the memory.
     #[error(
-        "the {stage} network would have to look at slices of {} × {} voxels, for which there is not enough memory. \
-        Is the scan's voxel spacing right?", slice[1], slice[0]
+        "the {stage} network would have to look at {} slices of {} × {} voxels, for which there is not enough memory. \
+        Is the scan's voxel spacing right?", grid[0], grid[2], grid[1]
     )]
     TooLarge {
         /// The stage.
         stage: StageName,
-        /// Voxels of a slice of its grid, `[j, i]`.
-        slice: [usize; 2],
+        /// Voxels of its grid, `[k, j, i]`.
+        grid: [usize; 3],
     },
     /// The watch called the case off.
     #[error("the case was cancelled")]

@@ -2,7 +2,8 @@
 //!
 //! A cyst of the kidney or the bed of the gall bladder lies against the liver, and where the liver stage takes it for
 //! liver, the tumour stage takes it for a tumour. A tumour of the liver is surrounded by liver, at least for the greater
-//! part; such a mass is not.
+//! part; such a mass is not. Nor is a tumour that replaces a lobe, which is why a mass has to be smaller than what it lies
+//! beside: the liver's own tissue.
 
 use hepar_volume::{Components, Connectivity, Geometry, components, largest_component};
 
@@ -13,17 +14,23 @@ use crate::object::ObjectMask;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetApart {
     /// In one piece, as the liver stage has it.
-    pub liver: Option<ObjectMask>,
+    pub liver: ObjectMask,
     pub tumour: Option<ObjectMask>,
     /// How many masses were taken out of both.
     pub masses: usize,
-    /// Voxels that are no liver any more: the masses', and of what hung on the liver by them alone.
+    /// Voxels of the masses.
     pub voxels: usize,
+    /// Voxels of what hung on the liver by the masses alone, and is no liver any more either.
+    pub hanging_voxels: usize,
+    /// Tumours in what hung on the liver by the masses alone.
+    pub hanging_tumours: usize,
 }
 
-/// The `liver` and the `tumour`s in it, in the scan of this geometry, less all tumours (26-connected components) of whose
-/// surface a share of more than `greatest` borders on what is not liver; `None` when there is no such tumour. Of a liver that
-/// falls apart without them the largest piece (26-connected) stays, with the tumours in it.
+/// The `liver` and the `tumour`s in it, in the scan of this geometry, less all masses beside the liver; `None` when there is
+/// none. Of a liver that falls apart without them the largest piece (26-connected) stays, with the tumours in it.
+///
+/// A mass beside the liver is a tumour (26-connected component) of whose surface a share of more than `greatest` borders
+/// on what is not liver, and that has fewer voxels than the liver has outside of all tumours.
 ///
 /// The surface is that of voxels, in mm². Beyond the edge of the scan nothing is known: faces there do not count.
 pub(crate) fn set_apart(
@@ -34,7 +41,12 @@ pub(crate) fn set_apart(
 ) -> Option<SetApart> {
     let tumours = components(tumour.mask(), Connectivity::Corners26);
     let surfaces = surfaces(&tumours, tumour.bounds().start(), liver, geometry);
-    let is_beside: Vec<bool> = surfaces.iter().map(|surface| surface.exposed > greatest * surface.whole).collect();
+    let tissue = liver.voxels().filter(|&voxel| !tumour.contains(voxel)).count();
+    let is_mass = |(surface, &voxels): (&Surface, &usize)| {
+        // What is larger than all else of the liver is no appendage of it, but what has become of it.
+        surface.exposed > greatest * surface.whole && voxels < tissue
+    };
+    let is_beside: Vec<bool> = surfaces.iter().zip(&tumours.sizes).map(is_mass).collect();
     let masses = is_beside.iter().filter(|&&beside| beside).count();
     if masses == 0 {
         return None;
@@ -42,14 +54,19 @@ pub(crate) fn set_apart(
     let beside = tumours.labels.mapv(|tumour| tumour > 0 && is_beside[tumour as usize - 1]);
     let stays = tumours.labels.mapv(|tumour| tumour > 0 && !is_beside[tumour as usize - 1]);
     let beside = ObjectMask::new(tumour.bounds().start(), beside.view())?;
-    let rest = kept(liver, |voxel| !beside.contains(voxel)).and_then(|rest| largest_piece(&rest));
-    let tumour = ObjectMask::new(tumour.bounds().start(), stays.view());
-    let in_rest = |tumour: &ObjectMask| rest.as_ref().and_then(|rest| kept(tumour, |voxel| rest.contains(voxel)));
+    let rest = kept(liver, |voxel| !beside.contains(voxel)).and_then(|rest| largest_piece(&rest))?;
+    let stays = ObjectMask::new(tumour.bounds().start(), stays.view());
+    let in_rest = stays.and_then(|tumour| kept(&tumour, |voxel| rest.contains(voxel)));
+    // A tumour is connected, so all of it lies in one piece of the liver.
+    let left = in_rest.as_ref().map_or(0, |tumour| components(tumour.mask(), Connectivity::Corners26).count());
     let count = |object: &ObjectMask| object.voxels().count();
+    let voxels = count(&beside);
     Some(SetApart {
-        tumour: tumour.as_ref().and_then(in_rest),
+        tumour: in_rest,
         masses,
-        voxels: count(liver) - rest.as_ref().map_or(0, count),
+        voxels,
+        hanging_voxels: count(liver) - count(&rest) - voxels,
+        hanging_tumours: tumours.count() - masses - left,
         liver: rest,
     })
 }
@@ -135,8 +152,8 @@ mod tests {
         // Five of six.
         assert_eq!(set_apart(&liver, &outside, &cubic, 0.84), None);
         let apart = set_apart(&liver, &outside, &cubic, 0.8).unwrap();
-        assert_eq!((apart.masses, apart.voxels, apart.tumour), (1, 64, None));
-        let rest = apart.liver.unwrap();
+        assert_eq!((apart.masses, apart.voxels, apart.hanging_voxels, apart.tumour), (1, 64, 0, None));
+        let rest = apart.liver;
         assert_eq!(rest.voxels().count(), liver.voxels().count() - 64);
         assert!(outside.voxels().all(|voxel| !rest.contains(voxel)));
     }
@@ -165,8 +182,9 @@ mod tests {
         let all = Array3::from_shape_fn((20, 20, 20), |(k, j, i)| liver.contains([k, j, i]) || beyond[[k, j, i]]);
         let all = ObjectMask::new([0; 3], all.view()).unwrap();
         let apart = set_apart(&all, &mass, &geometry([1.0; 3]), 0.6).unwrap();
-        assert_eq!((apart.masses, apart.voxels), (1, 2 * 64));
-        assert_eq!(apart.liver.unwrap().voxels().count(), 16 * 16 * 10);
+        assert_eq!((apart.masses, apart.voxels), (1, 64));
+        assert_eq!((apart.hanging_voxels, apart.hanging_tumours), (64, 0));
+        assert_eq!(apart.liver.voxels().count(), 16 * 16 * 10);
     }
 
     #[test]
@@ -179,6 +197,21 @@ mod tests {
         liver.voxels().chain(outside.voxels()).for_each(|voxel| with_mass[voxel] = true);
         let [both, with_mass] = [both, with_mass].map(|mask| ObjectMask::new([0; 3], mask.view()).unwrap());
         let apart = set_apart(&with_mass, &both, &geometry([1.0; 3]), 0.45).unwrap();
-        assert_eq!((apart.tumour, apart.liver, apart.masses), (Some(inside), Some(liver), 1));
+        assert_eq!((apart.tumour, apart.liver, apart.masses), (Some(inside), liver, 1));
+    }
+
+    #[test]
+    fn a_tumour_larger_than_the_liver_left_is_no_mass_beside_it() {
+        let ball = Array3::from_shape_fn((20, 20, 20), |(k, j, i)| {
+            [k, j, i].iter().map(|&at| (at as f64 - 9.5).powi(2)).sum::<f64>() <= 64.0
+        });
+        let masses = |first: usize| {
+            let tumour = Array3::from_shape_fn((20, 20, 20), |(k, j, i)| ball[[k, j, i]] && i >= first);
+            let [liver, tumour] = [&ball, &tumour].map(|mask| ObjectMask::new([0; 3], mask.view()).unwrap());
+            set_apart(&liver, &tumour, &geometry([1.0; 3]), 0.6).map_or(0, |apart| apart.masses)
+        };
+        // Of the surface of a half, three quarters are exposed, and of the whole all.
+        assert_eq!([0, 8, 10].map(masses), [0; 3]);
+        assert_eq!(masses(11), 1, "smaller than the half that is left");
     }
 }

@@ -71,9 +71,10 @@ pub enum Outcome {
 pub enum Caution {
     /// The liver reaches the edge of the scan and may go on beyond it, so that volumes are too small.
     LiverCut(Side),
-    /// Slices lie further apart than 5 mm (the thickest that RECIST 1.1 measures on): small lesions may lie between.
+    /// Slices, whether axial, coronal or sagittal, lie further apart than 5 mm (the thickest that RECIST 1.1 measures on):
+    /// small lesions may lie between.
     ThickSlices {
-        /// Distance of neighbouring slices, in millimetres.
+        /// The greatest distance of neighbouring slices, in millimetres.
         mm: f64,
     },
     /// The liver is no brighter than without contrast agent: tumours stand out less.
@@ -97,13 +98,18 @@ pub enum Caution {
         /// How many of them.
         lesions: usize,
     },
-    /// What the networks took for tumours borders for the greater part on other things than the liver
-    /// ([`Stage::greatest_exposure`](hepar_model::stage::Stage::greatest_exposure)): it is labelled neither liver nor tumour.
+    /// What the networks took for tumours borders for the greater part on other things than the liver, and is smaller than
+    /// the liver is without tumours ([`Stage::greatest_exposure`](hepar_model::stage::Stage::greatest_exposure)): it is
+    /// labelled neither liver nor tumour.
     MassesBeside {
         /// How many masses.
         masses: usize,
         /// Their volume together, in millilitres.
         ml: f64,
+        /// Volume of what hung on the liver by them alone and is not labelled either, in millilitres.
+        hanging_ml: f64,
+        /// How many lesions were in it.
+        hanging_lesions: usize,
     },
 }
 
@@ -151,18 +157,39 @@ impl fmt::Display for Caution {
                     if *lesions == 1 { "1 lesion touches".to_owned() } else { format!("{lesions} lesions touch") };
                 write!(f, "{subject} the border of the liver and may belong to something beside it")
             }
-            Self::MassesBeside { masses: 1, ml } => {
-                write!(f, "1 mass ({ml:.1} ml) borders on the liver too little to be a part of it and is not labelled")
+            Self::MassesBeside { masses: 1, ml, hanging_ml, hanging_lesions } => {
+                write!(
+                    f,
+                    "1 mass ({ml:.1} ml) borders on the liver too little to be a part of it and is not labelled"
+                )?;
+                write_hanging(f, "it", *hanging_ml, *hanging_lesions)
             }
-            Self::MassesBeside { masses, ml } => write!(
-                f,
-                "{masses} masses ({ml:.1} ml) border on the liver too little to be parts of it and are not labelled"
-            ),
+            Self::MassesBeside { masses, ml, hanging_ml, hanging_lesions } => {
+                write!(
+                    f,
+                    "{masses} masses ({ml:.1} ml) border on the liver too little to be parts of it and are not labelled"
+                )?;
+                write_hanging(f, "them", *hanging_ml, *hanging_lesions)
+            }
             Self::DoubtfulLesions { lesions } => {
                 let subject = if *lesions == 1 { "1 lesion is".to_owned() } else { format!("{lesions} lesions are") };
                 write!(f, "{subject} doubtful: the network's mean probability there is below {LEAST_CONFIDENCE}")
             }
         }
+    }
+}
+
+/// Goes on with what hung on the liver by masses alone, if that is any.
+fn write_hanging(f: &mut fmt::Formatter<'_>, them: &str, ml: f64, lesions: usize) -> fmt::Result {
+    // Specks would be 0.0 ml.
+    if ml < 0.05 && lesions == 0 {
+        return Ok(());
+    }
+    write!(f, ", nor is what hung on the liver by {them} alone ({ml:.1} ml")?;
+    match lesions {
+        0 => f.write_str(")"),
+        1 => f.write_str(" with 1 lesion)"),
+        _ => write!(f, " with {lesions} lesions)"),
     }
 }
 
@@ -284,7 +311,7 @@ fn cautions_of_grid(labels: &Volume<u8>, liver_box: Option<VoxelBox>) -> Vec<Cau
             }
         }
     }
-    let mm = canonical.spacing()[0];
+    let mm = canonical.spacing().into_iter().fold(0.0, f64::max);
     // Spacings stored as f32 are a little off.
     if mm > THICKEST_SLICE + 1e-3 {
         cautions.push(Caution::ThickSlices { mm });
@@ -335,10 +362,26 @@ mod tests {
         assert_eq!(cautions(&at_border, 100), [Caution::LesionsAtBorder { lesions: 1 }]);
         let text = Caution::LesionsAtBorder { lesions: 1 }.to_string();
         assert_eq!(text, "1 lesion touches the border of the liver and may belong to something beside it");
-        let text = Caution::MassesBeside { masses: 1, ml: 5.24 }.to_string();
-        assert_eq!(text, "1 mass (5.2 ml) borders on the liver too little to be a part of it and is not labelled");
+        let mass = "1 mass (5.2 ml) borders on the liver too little to be a part of it and is not labelled";
+        let hanging = |masses: usize, hanging_ml: f64, hanging_lesions: usize| {
+            Caution::MassesBeside { masses, ml: 5.24, hanging_ml, hanging_lesions }.to_string()
+        };
+        assert_eq!([hanging(1, 0.0, 0), hanging(1, 0.01, 0)], [mass, mass]);
+        let text = format!("{mass}, nor is what hung on the liver by it alone (3.1 ml with 1 lesion)");
+        assert_eq!(hanging(1, 3.07, 1), text);
+        assert!(hanging(2, 3.07, 0).ends_with("labelled, nor is what hung on the liver by them alone (3.1 ml)"));
+        assert!(hanging(2, 0.01, 2).ends_with("by them alone (0.0 ml with 2 lesions)"));
         let text = Caution::DoubtfulLesions { lesions: 2 }.to_string();
         assert_eq!(text, "2 lesions are doubtful: the network's mean probability there is below 0.65");
+    }
+
+    #[test]
+    fn thick_slices_are_said_of_in_any_orientation() {
+        for (axis, spacing) in [[8.0, 1.0, 1.0], [1.0, 8.0, 1.0], [1.0, 1.0, 8.0]].into_iter().enumerate() {
+            let labels = labels(spacing);
+            let cautions = describe(&labels, &labels.map(|_| 100), LastStage::Tumour).unwrap().cautions;
+            assert!(cautions.contains(&Caution::ThickSlices { mm: 8.0 }), "axis {axis}: {cautions:?}");
+        }
     }
 
     #[test]

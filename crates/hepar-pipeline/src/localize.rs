@@ -27,7 +27,7 @@ pub struct Located {
 /// stage). `None` when there is none, or it is smaller than the stage's least volume.
 ///
 /// # Errors
-/// When the network fails or the watch cancels.
+/// When the network fails or the watch cancels, or when the stage's grid over the scan does not fit the memory.
 pub fn localize(
     run: &mut StageRun<'_>,
     scan: &Volume<i16>,
@@ -36,6 +36,7 @@ pub fn localize(
 ) -> Result<Option<Located>, PipelineError> {
     let stage = run.stage;
     let frame = Frame::new(stage, scan.geometry(), &VoxelBox::whole(scan.geometry()));
+    run.check_mask(&frame)?;
     let mut mask = Array3::from_elem(frame.shape(), false);
     run.grid_probabilities(scan, &frame, &|_| false, watch, &mut |k, probabilities| {
         Zip::from(mask.index_axis_mut(Axis(0), k))

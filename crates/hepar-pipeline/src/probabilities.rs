@@ -19,6 +19,10 @@ use crate::windows::windows;
 /// Voxels of a window's depth of slices beyond which a scan is refused; no body at any of the grids in use comes near.
 const LARGEST_SLAB: usize = 1 << 29;
 
+/// Voxels of a whole grid beyond which a scan is refused where a mask of all of it is needed: a byte each, so that the
+/// largest mask takes as much memory as the largest slab.
+const LARGEST_MASK: usize = 1 << 31;
+
 /// Windows of a planar network that go through it together. A window of a spatial one is work enough by itself.
 const PLANAR_BATCH: usize = 8;
 
@@ -109,13 +113,25 @@ impl StageRun<'_> {
         Ok(())
     }
 
+    /// Refuses a frame of which a window's depth of slices, or a mask of the whole grid, does not fit the memory.
+    ///
+    /// Whoever makes such a mask for [`StageRun::grid_probabilities`] asks first.
+    pub(crate) fn check_mask(&self, frame: &Frame) -> Result<(), PipelineError> {
+        self.check_size(frame)?;
+        self.check_voxels(frame, frame.shape(), LARGEST_MASK)
+    }
+
     /// Refuses a frame of which a window's depth of slices does not fit the memory.
     fn check_size(&self, frame: &Frame) -> Result<(), PipelineError> {
         let [_, height, width] = frame.padded_shape(self.stage.patch);
-        let voxels = height.checked_mul(width).and_then(|slice| slice.checked_mul(self.stage.patch[0]));
-        if voxels.is_none_or(|voxels| voxels > LARGEST_SLAB) {
-            let [_, height, width] = frame.shape();
-            return Err(PipelineError::TooLarge { stage: self.name, slice: [height, width] });
+        self.check_voxels(frame, [self.stage.patch[0], height, width], LARGEST_SLAB)
+    }
+
+    /// Refuses a frame when what is to be made of it has a `shape` of more voxels than `most`.
+    fn check_voxels(&self, frame: &Frame, shape: [usize; 3], most: usize) -> Result<(), PipelineError> {
+        let voxels = shape.into_iter().try_fold(1, usize::checked_mul);
+        if voxels.is_none_or(|voxels| voxels > most) {
+            return Err(PipelineError::TooLarge { stage: self.name, grid: frame.shape() });
         }
         Ok(())
     }

@@ -213,6 +213,33 @@ mod tests {
     }
 
     #[test]
+    fn the_diameters_are_in_the_axial_picture_wherever_the_centroid_lies() {
+        let lesions: [fn([usize; 3]) -> bool; 2] = [
+            // A rod that leans to the back on its way up and is widest at its lower end.
+            |[k, j, i]| {
+                (10..22).contains(&k)
+                    && (20 * k - 190..20 * k - 160).contains(&j)
+                    && i.abs_diff(100) < if k == 10 { 12 } else { 5 }
+            },
+            // A triangle of 120 mm along i and 100 mm along j.
+            |[k, j, i]| k == 20 && (50..183).contains(&j) && i.abs_diff(100) * 133 <= 60 * (183 - j),
+        ];
+        for is_tumour in lesions {
+            let labels = Volume::from_fn(grid(false), |index| if is_tumour(index) { 2u8 } else { 1 });
+            let scan = labels.map(|_| 60i16);
+            let findings = describe(&labels, &scan, LastStage::Tumour).unwrap();
+            let [lesion] = &findings.lesions[..] else { panic!("{:?}", findings.lesions) };
+            let anatomy = Anatomy::new(&scan, &labels);
+            let row = Row::through_lesion(&anatomy, lesion, PANEL_WIDTH);
+            let yellow = pixels(&draw_panel(&anatomy, &row, Plane::Axial).unwrap(), YELLOW);
+            let long = lesion.long_axis_mm / row.view(Plane::Axial).pixel_mm;
+            assert!(yellow.len() as f64 > long, "{} of {long}", yellow.len());
+            let centroid = anatomy.geometry().to_index(lesion.centroid);
+            assert_eq!([Plane::Coronal, Plane::Sagittal].map(|plane| row.view(plane).centre), [centroid; 2]);
+        }
+    }
+
+    #[test]
     fn the_patients_right_is_on_the_left_and_the_front_and_the_head_on_top() {
         let (scan, labels) = balls(&grid(false));
         let [axial, coronal, sagittal] = &panels(&scan, &labels.map(|&label| label.min(1)))[..] else { panic!() };

@@ -95,6 +95,12 @@ struct CautionEntry {
     /// Their volume together, for `masses-beside`.
     #[serde(skip_serializing_if = "Option::is_none")]
     ml: Option<f64>,
+    /// Volume of what hung on the liver by them alone, for `masses-beside`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hanging_ml: Option<f64>,
+    /// How many lesions were in it, for `masses-beside`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hanging_lesions: Option<usize>,
     /// The caution as a sentence.
     text: String,
 }
@@ -159,16 +165,19 @@ impl Told {
             lesions: Option<usize>,
             #[serde(default)]
             ml: Option<f64>,
+            #[serde(default)]
+            hanging_ml: f64,
+            #[serde(default)]
+            hanging_lesions: usize,
         }
         let Some(result) = serde_json::from_str::<Result>(json).ok().filter(|result| result.schema == SCHEMA) else {
             return Self::default();
         };
         let beside = result.cautions.iter().find(|entry| entry.kind == MASSES_BESIDE);
-        let masses_beside = beside.and_then(|entry| entry.lesions.zip(entry.ml));
-        Self {
-            confidences: result.lesions.iter().map(|lesion| lesion.confidence).collect(),
-            masses_beside: masses_beside.map(|(masses, ml)| Caution::MassesBeside { masses, ml }),
-        }
+        let masses_beside = beside.and_then(|&Entry { lesions, ml, hanging_ml, hanging_lesions, .. }| {
+            Some(Caution::MassesBeside { masses: lesions?, ml: ml?, hanging_ml, hanging_lesions })
+        });
+        Self { confidences: result.lesions.iter().map(|lesion| lesion.confidence).collect(), masses_beside }
     }
 }
 
@@ -215,6 +224,8 @@ fn caution_entry(caution: &Caution) -> CautionEntry {
         mean_hu: None,
         lesions: None,
         ml: None,
+        hanging_ml: None,
+        hanging_lesions: None,
         text: caution.to_string(),
     };
     match caution {
@@ -226,9 +237,13 @@ fn caution_entry(caution: &Caution) -> CautionEntry {
         }
         Caution::LesionsAtBorder { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("lesions-at-border") },
         Caution::DoubtfulLesions { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("doubtful-lesions") },
-        Caution::MassesBeside { masses, ml } => {
-            CautionEntry { lesions: Some(*masses), ml: Some(rounded(*ml)), ..entry(MASSES_BESIDE) }
-        }
+        Caution::MassesBeside { masses, ml, hanging_ml, hanging_lesions } => CautionEntry {
+            lesions: Some(*masses),
+            ml: Some(rounded(*ml)),
+            hanging_ml: Some(rounded(*hanging_ml)),
+            hanging_lesions: Some(*hanging_lesions),
+            ..entry(MASSES_BESIDE)
+        },
         _ => entry("other"),
     }
 }
@@ -422,9 +437,13 @@ pub(crate) mod tests {
         let mut findings = tumours();
         let told = |findings: &Findings| Told::of(&result_json("a", findings, &geometry()));
         assert_eq!(told(&findings), Told { confidences: vec![Some(0.917), None], masses_beside: None });
-        let beside = Caution::MassesBeside { masses: 2, ml: 5.25 };
+        let beside = Caution::MassesBeside { masses: 2, ml: 5.25, hanging_ml: 1.5, hanging_lesions: 1 };
         findings.cautions.push(beside);
         assert_eq!(told(&findings).masses_beside, Some(beside));
+        let few_keys =
+            r#"{"schema": 1, "lesions": [], "cautions": [{"kind": "masses-beside", "lesions": 2, "ml": 5.25}]}"#;
+        let beside = Caution::MassesBeside { masses: 2, ml: 5.25, hanging_ml: 0.0, hanging_lesions: 0 };
+        assert_eq!(Told::of(few_keys).masses_beside, Some(beside));
         assert_eq!(Told::of("{\"schema\": 1, \"lesions\": [{\"id\": 1}]}").confidences, [None]);
         assert_eq!((Told::of("{}"), Told::of("<html>")), (Told::default(), Told::default()));
     }

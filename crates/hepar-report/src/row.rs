@@ -27,8 +27,10 @@ pub(crate) struct Row<'a> {
     panel_width: usize,
     /// Canonical indices of the planes across each of the axes `[k, j, i]`.
     slices: [usize; 3],
-    /// Canonical index of what is in the middle.
+    /// Canonical index of what is in the middle of the coronal and the sagittal picture.
     centre: [f64; 3],
+    /// Canonical index of what is in the middle of the axial picture.
+    axial_centre: [f64; 3],
     /// What the pictures should show at least, in millimetres.
     width_mm: f64,
     height_mm: f64,
@@ -62,32 +64,43 @@ impl<'a> Row<'a> {
         let extent: [f64; 3] = std::array::from_fn(|axis| (faces[axis][1] - faces[axis][0]) * spacing[axis]);
         let greatest =
             |axis: fn(Plane) -> usize| Plane::ALL.map(|plane| extent[axis(plane)]).into_iter().fold(0.0, f64::max);
+        let centre = faces.map(|[low, high]| (low + high) / 2.0);
         Self {
             panel_width,
             slices,
-            centre: faces.map(|[low, high]| (low + high) / 2.0),
+            centre,
+            axial_centre: centre,
             width_mm: greatest(Plane::across),
             height_mm: greatest(Plane::down),
             lesion: None,
         }
     }
 
-    /// The axial slice of the lesion's diameters, and the other planes through its centroid.
+    /// The axial slice of the lesion's diameters with these in the middle, and the other planes through its centroid.
+    ///
+    /// A lesion that leans may lie far from its centroid in a single slice.
     pub(crate) fn through_lesion(anatomy: &Anatomy, lesion: &'a Lesion, panel_width: usize) -> Self {
         let geometry = anatomy.geometry();
         let shape = geometry.shape();
-        let inside = |point: Millimetres| {
+        let inside = |point: Millimetres| -> [f64; 3] {
             let index = geometry.to_index(point);
             std::array::from_fn(|axis| index[axis].clamp(0.0, (shape[axis] - 1) as f64))
         };
-        let centre: [f64; 3] = inside(lesion.centroid);
-        let [k, ..]: [f64; 3] = inside(lesion.long_axis_ends[0]);
+        let centre = inside(lesion.centroid);
+        let ends: Vec<[f64; 3]> = lesion.long_axis_ends.into_iter().chain(lesion.short_axis_ends).map(inside).collect();
+        // Nothing of a lesion is wider in its slice than the long axis is long, so what is centred on both diameters has
+        // room for them; centred on the long one alone, the short one of a triangle would reach too far.
+        let axial_centre = std::array::from_fn(|axis| {
+            let along = || ends.iter().map(|end| end[axis]);
+            (along().fold(f64::INFINITY, f64::min) + along().fold(f64::NEG_INFINITY, f64::max)) / 2.0
+        });
         let height = (lesion.slices.1.abs_diff(lesion.slices.0) + 1) as f64 * geometry.spacing()[0];
         let height_mm = (lesion.long_axis_mm.max(height) + 2.0 * LESION_MARGIN).max(LEAST_LESION_HEIGHT);
         Self {
             panel_width,
-            slices: [k, centre[1], centre[2]].map(|index| index.round() as usize),
+            slices: [ends[0][0], centre[1], centre[2]].map(|index| index.round() as usize),
             centre,
+            axial_centre,
             width_mm: 1.2 * height_mm,
             height_mm,
             lesion: Some(lesion),
@@ -106,7 +119,8 @@ impl<'a> Row<'a> {
         let (width, height) = (self.panel_width, self.panel_height());
         let pixel_mm = (self.width_mm.max(LEAST_WIDTH) / width as f64).max(self.height_mm / height as f64);
         let slice = self.slices[plane.through()];
-        View { plane, slice, centre: self.centre, pixel_mm, width, height }
+        let centre = if plane == Plane::Axial { self.axial_centre } else { self.centre };
+        View { plane, slice, centre, pixel_mm, width, height }
     }
 
     /// What stands above its picture of a plane.

@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn voxels_too_large_for_memory_are_the_inputs_fault() {
-        let source = PipelineError::TooLarge { stage: StageName::Liver, slice: [40_000, 40_000] };
+        let source = PipelineError::TooLarge { stage: StageName::Liver, grid: [40, 40_000, 40_000] };
         assert_eq!(Error::of_segmenting(PathBuf::from("ct.nii"), source).exit_code(), exit::INPUT);
     }
 }

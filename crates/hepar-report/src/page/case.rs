@@ -59,13 +59,19 @@ pub fn case_page(report: &CaseReport<'_>) -> Result<String, PictureError> {
     }
     page.push(&figures(findings));
     page.push(&warnings(findings, &provenance.warnings));
-    let alternative = format!("{}. Axial, coronal and sagittal slices with outlines", summary(findings));
-    page.push(&figure(
-        &preview(scan, labels, findings, case)?.embedded(&alternative)?,
-        "The slices with the most liver \
-        and, below, the largest lesion if there is one. The liver is outlined in blue, tumours in vermillion; the \
-        patient's right is on the left.",
-    ));
+    let [shown, caption] = match findings.liver_box {
+        Some(_) => [
+            "Axial, coronal and sagittal slices with outlines",
+            "The slices with the most liver and, below, the largest lesion if there is one. The liver is outlined in \
+             blue, tumours in vermillion; the patient's right is on the left.",
+        ],
+        None => [
+            "Axial, coronal and sagittal slices",
+            "Slices through the middle of the scan; the patient's right is on the left.",
+        ],
+    };
+    let alternative = format!("{}. {shown}", summary(findings));
+    page.push(&figure(&preview(scan, labels, findings, case)?.embedded(&alternative)?, caption));
     push_viewer(&mut page, scan, labels, findings, PICTURED_LESIONS)?;
     if !findings.lesions.is_empty() {
         page.push(&lesion_table(findings, PICTURED_LESIONS));
@@ -101,4 +107,26 @@ fn cards(report: &CaseReport<'_>) -> Result<String, PictureError> {
         }
     };
     Ok(format!("<section>\n<h2>Every lesion</h2>\n{others}{}</section>\n", cards.concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hepar_pipeline::{LastStage, describe};
+    use hepar_volume::Geometry;
+
+    #[test]
+    fn the_page_of_a_scan_without_a_liver_does_not_speak_of_outlines_or_a_crop() {
+        let geometry = Geometry::axis_aligned([6, 8, 10], [2.0; 3]).unwrap();
+        let scan = Volume::filled(geometry.clone(), 40i16);
+        let page = |label: u8| {
+            let labels = Volume::filled(geometry.clone(), label);
+            let findings = describe(&labels, &scan, LastStage::Tumour).unwrap();
+            let (labels, findings, provenance) = (&labels, &findings, &Provenance::default());
+            case_page(&CaseReport { case: "a", scan: &scan, labels, findings, provenance, identity: None }).unwrap()
+        };
+        let sentences = ["with outlines", "The liver is outlined in", "cropped to what is around the liver"];
+        assert_eq!(sentences.map(|sentence| page(1).contains(sentence)), [true; 3]);
+        assert_eq!(sentences.map(|sentence| page(0).contains(sentence)), [false; 3]);
+    }
 }

@@ -49,7 +49,11 @@ pub(crate) fn push_viewer(
         .map(|(name, low, high)| format!("<option value=\"{low} {high}\">{name} ({low} to {high} HU)</option>"))
         .collect();
     let [i, j, k] = scene.spacing();
-    let reduced = format!("The scan is cropped to what is around the liver, in voxels of {i:.1} × {j:.1} × {k:.1} mm.");
+    let part = match findings.liver_box {
+        Some(_) => "The scan is cropped to what is around the liver",
+        None => "All of the scan is shown",
+    };
+    let reduced = format!("{part}, in voxels of {i:.1} × {j:.1} × {k:.1} mm.");
     let json = serde_json::to_string(&scene).map_err(std::io::Error::from)?;
     page.push(&format!(
         "<section class=\"viewer\" aria-labelledby=\"viewer-title\">\n<h2 id=\"viewer-title\">Interactive view</h2>\n\

@@ -80,6 +80,22 @@ fn a_scan_without_a_liver_has_a_report_that_works() {
 }
 
 #[test]
+fn outlines_of_thick_slices_stay_lines_in_the_first_and_last_slice() {
+    let folder = tempfile::tempdir().unwrap();
+    let geometry = Geometry::axis_aligned([6, 60, 60], [5.0, 2.0, 2.0]).unwrap();
+    let grid = GridHeader::from_geometry(&geometry);
+    // A liver that goes on beyond both ends of the scan.
+    let labels = Volume::from_fn(geometry, |[_, j, i]| u8::from(j.abs_diff(30).pow(2) + i.abs_diff(30).pow(2) <= 400));
+    // More values than labels have, or else it is no scan.
+    let hu = |[_, j, i]: [usize; 3]| [40i16, 100][usize::from(labels.data()[[0, j, i]])] + ((3 * j + i) % 8) as i16;
+    let scan = Volume::from_fn(labels.geometry().clone(), hu);
+    write_scan(&folder.path().join("a.nii"), &scan, &grid).unwrap();
+    write_labels(&folder.path().join("l.nii"), &labels, &grid).unwrap();
+    hepar(folder.path(), &["report", "--ct", "a.nii", "--labels", "l.nii", "-o", "out", "-q"]).expect(0);
+    open("outlines", &folder.path().join("out/report.html"));
+}
+
+#[test]
 fn real_scans_have_reports_that_work() {
     for case in ["ircad/ircad19", "lits/lits000"] {
         let files = ["ct", "label"].map(|kind| format!("{case}_{kind}.nii.gz"));

@@ -39,13 +39,14 @@
   // The voxels of a label that have a face to another one. Between thick slices that would be whole areas.
   const borders = ({ shape: [ni, nj, nk], spacing }, labels) => {
     const outline = new Uint8Array(labels.length);
-    const steps = spacing[2] < 2.5 ? [1, ni, ni * nj] : [1, ni];
+    const isThin = spacing[2] < 2.5;
+    const steps = isThin ? [1, ni, ni * nj] : [1, ni];
     for (let n = 0, k = 0; k < nk; k += 1) {
       for (let j = 0; j < nj; j += 1) {
         for (let i = 0; i < ni; i += 1, n += 1) {
           const label = labels[n];
           if (label === 0) continue;
-          const inner = i > 0 && j > 0 && k > 0 && i < ni - 1 && j < nj - 1 && k < nk - 1;
+          const inner = i > 0 && j > 0 && i < ni - 1 && j < nj - 1 && (!isThin || (k > 0 && k < nk - 1));
           // The liver goes on beneath its tumours.
           const differs = (m) => (label === 1 ? labels[m] === 0 : labels[m] !== 2);
           if (!inner || steps.some((step) => differs(n - step) || differs(n + step))) outline[n] = label;
