@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             liver_hu: None,
             greatest_exposure: None,
             centred_votes: false,
+            enclosed: false,
             ensemble: Vec::new(),
         })
     };

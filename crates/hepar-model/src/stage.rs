@@ -156,10 +156,15 @@ pub struct Stage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liver_hu: Option<f32>,
     /// Share of a tumour's surface, 0..=1, that may border on what is not liver; the tumour stage's. What borders on it with
-    /// more is a mass beside the liver that was taken for a part of it, and neither tumour nor liver. None: all are
-    /// tumours, the article's.
+    /// more, and is smaller than the liver is without tumours, is a mass beside the liver that was taken for a part of it,
+    /// and neither tumour nor liver. None: all are tumours, the article's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub greatest_exposure: Option<f64>,
+    /// Whether tumours are looked for in what the liver encloses within a slice of any direction, too: the liver stage leaves
+    /// out lesions that are nearly as dark as water, and what is found there belongs to the liver. The tumour stage's.
+    /// False: in the liver alone, the article's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub enclosed: bool,
 }
 
 impl Stage {

@@ -123,10 +123,13 @@ impl Pipeline {
         };
         let tumour = match &liver.object {
             Some(liver) if request.last == LastStage::Tumour => {
-                self.find_tumour(&canonical, liver, watch, &mut seconds)?
+                // What a reader has not called liver is none either.
+                let is_enclosed_too = self.tumour.0.enclosed && request.liver.is_none();
+                self.find_tumour(&canonical, liver, is_enclosed_too, watch, &mut seconds)?
             }
             _ => NOTHING,
         };
+        let (liver, tumour) = with_tumours(liver, tumour);
         let (liver, tumour, beside) = match request.liver {
             // What a reader has called liver is liver.
             Some(_) => (liver, tumour, None),
@@ -150,6 +153,8 @@ impl Pipeline {
     }
 
     /// Liver and tumours without what lies beside the liver by the model's card, and what is to be said of it.
+    ///
+    /// Where less than the least volume of a liver would be left, nothing is taken out: masses lie beside a liver.
     fn without_masses_beside(
         &self,
         liver: Found,
@@ -160,17 +165,21 @@ impl Pipeline {
             (Some(liver), Some(tumour), Some(greatest)) => set_apart(liver, tumour, geometry, greatest),
             _ => None,
         };
-        let Some(apart) = apart else { return (liver, tumour, None) };
-        let ml = apart.voxels as f64 * geometry.voxel_volume() / 1000.0;
-        let caution = Caution::MassesBeside { masses: apart.masses, ml };
-        let object = apart.liver.filter(|liver| liver.volume_ml(geometry) >= self.liver.0.least_volume_ml);
-        let tumour = Found {
-            object: apart.tumour.filter(|_| object.is_some()),
-            probability: tumour
-                .probability
-                .map(|map| map.only(|voxel| object.as_ref().is_some_and(|liver| liver.contains(voxel)))),
+        let Some(apart) = apart.filter(|apart| apart.liver.volume_ml(geometry) >= self.liver.0.least_volume_ml) else {
+            return (liver, tumour, None);
         };
-        (Found { object, ..liver }, tumour, Some(caution))
+        let ml = |voxels: usize| voxels as f64 * geometry.voxel_volume() / 1000.0;
+        let caution = Caution::MassesBeside {
+            masses: apart.masses,
+            ml: ml(apart.voxels),
+            hanging_ml: ml(apart.hanging_voxels),
+            hanging_lesions: apart.hanging_tumours,
+        };
+        let tumour = Found {
+            object: apart.tumour,
+            probability: tumour.probability.map(|map| map.only(|voxel| apart.liver.contains(voxel))),
+        };
+        (Found { object: Some(apart.liver), ..liver }, tumour, Some(caution))
     }
 
     fn find_liver(
@@ -195,14 +204,29 @@ impl Pipeline {
         &mut self,
         scan: &Volume<i16>,
         liver: &ObjectMask,
+        is_enclosed_too: bool,
         watch: &dyn Watch,
         seconds: &mut Vec<(StageName, f64)>,
     ) -> Result<Found, PipelineError> {
         let margin = self.tumour.0.margin;
         let stage = self.tumour.0.for_liver(liver.brightness_hu(scan));
         let mut tumour = StageRun { name: StageName::Tumour, stage: &stage, network: self.tumour.1.as_mut() };
-        timed(seconds, StageName::Tumour, || segment_tumour(&mut tumour, scan, liver, margin, watch))
+        timed(seconds, StageName::Tumour, || {
+            let place = if is_enclosed_too { Cow::Owned(liver.with_enclosed()) } else { Cow::Borrowed(liver) };
+            segment_tumour(&mut tumour, scan, &place, margin, watch)
+        })
     }
+}
+
+/// The liver with the tumours in it, and these with the probabilities of this liver's voxels alone.
+fn with_tumours(liver: Found, tumour: Found) -> (Found, Found) {
+    let object = match (&liver.object, &tumour.object) {
+        (Some(liver), Some(tumour)) => Some(liver.with(tumour)),
+        (liver, _) => liver.clone(),
+    };
+    let is_liver = |voxel| object.as_ref().is_some_and(|liver| liver.contains(voxel));
+    let probability = tumour.probability.map(|map| map.only(is_liver));
+    (Found { object, ..liver }, Found { probability, ..tumour })
 }
 
 fn run(name: StageName, (stage, network): &mut (Stage, Box<dyn Network>)) -> StageRun<'_> {

@@ -259,6 +259,7 @@ mod tests {
             liver_hu: None,
             greatest_exposure: None,
             centred_votes: false,
+            enclosed: false,
             ensemble: Vec::new(),
         }
     }

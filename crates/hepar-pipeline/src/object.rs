@@ -1,5 +1,5 @@
 use hepar_model::stage::BoxMargin;
-use hepar_volume::{Geometry, Margin, Reach, Volume, VoxelBox};
+use hepar_volume::{Geometry, Margin, Reach, Volume, VoxelBox, fill_slices};
 use ndarray::{Array3, ArrayView3};
 
 use crate::brightness::Brightness;
@@ -52,6 +52,23 @@ impl ObjectMask {
     /// Whether the voxel `[k, j, i]` of the scan belongs to the object.
     pub fn contains(&self, voxel: [usize; 3]) -> bool {
         self.mask.get(index_in(self.bounds.start(), voxel)).is_some_and(|&inside| inside)
+    }
+
+    /// The object with all that it encloses within a slice of any direction ([`fill_slices`]).
+    pub fn with_enclosed(&self) -> Self {
+        let mut mask = self.mask.clone();
+        fill_slices(&mut mask);
+        Self { bounds: self.bounds, mask }
+    }
+
+    /// The voxels of the object and those of `other` within the object's box.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let mut mask = self.mask.clone();
+        let start = self.bounds.start();
+        for voxel in other.voxels().filter(|&voxel| self.bounds.contains(voxel)) {
+            mask[std::array::from_fn(|axis| voxel[axis] - start[axis])] = true;
+        }
+        Self { bounds: self.bounds, mask }
     }
 
     /// Whether a voxel of the object lies in `part`.

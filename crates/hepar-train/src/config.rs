@@ -131,6 +131,9 @@ pub struct TrainConfig {
     /// ([`Stage::centred_votes`]).
     #[serde(default)]
     pub centred_votes: bool,
+    /// Whether tumours are looked for in what the liver encloses, too, in the exported tumour stage ([`Stage::enclosed`]).
+    #[serde(default)]
+    pub enclosed: bool,
     /// How the learning rate falls.
     pub schedule: Schedule,
     /// Grid on which the network looks.
@@ -301,6 +304,7 @@ impl TrainConfig {
             liver_hu: self.liver_hu,
             greatest_exposure: self.greatest_exposure,
             centred_votes: self.centred_votes,
+            enclosed: self.enclosed,
             ensemble: Vec::new(),
         }
     }
@@ -369,6 +373,9 @@ impl TrainConfig {
             }
             _ if self.stage != StageName::Tumour && self.greatest_exposure.is_some() => {
                 Some(format!("greatest_exposure has no meaning for the {} stage", self.stage))
+            }
+            _ if self.stage != StageName::Tumour && self.enclosed => {
+                Some(format!("enclosed has no meaning for the {} stage", self.stage))
             }
             _ if self.greatest_exposure.is_some_and(|exposure| !(0.0..=1.0).contains(&exposure)) => {
                 Some("greatest_exposure leaves 0..1".into())
@@ -440,11 +447,12 @@ impl TrainConfig {
     }
 
     fn augmentation_problem(&self) -> Option<String> {
-        let Augmentation { tilt_degrees, thick_slices, translation, lesions, elastic_mm, .. } = self.augmentation;
+        let Augmentation { tilt_degrees, thick_slices, translation, lesions, darkened, elastic_mm, .. } =
+            self.augmentation;
         let of_others = match self.stage {
             StageName::Localizer => {
                 let of_volumes = [("tilt_degrees", tilt_degrees), ("thick_slices", thick_slices), ("lesions", lesions)];
-                of_volumes.into_iter().chain([("elastic_mm", elastic_mm)]).collect()
+                of_volumes.into_iter().chain([("darkened", darkened), ("elastic_mm", elastic_mm)]).collect()
             }
             StageName::Liver | StageName::Tumour => vec![("translation", translation)],
         };

@@ -27,6 +27,7 @@ const VARIED: Augmentation = Augmentation {
     lesions: 0.0,
     bulging: 0.0,
     fluid: 0.0,
+    darkened: 0.0,
     elastic_mm: 0.0,
 };
 
@@ -73,6 +74,7 @@ impl TrainConfig {
             liver_hu: None,
             greatest_exposure: None,
             centred_votes: false,
+            enclosed: false,
             patch: [64, 96, 96],
             exported_patch: None,
             batch: 2,
@@ -164,12 +166,14 @@ impl TrainConfig {
                 ..common
             },
             StageName::Liver => Self {
-                steps: 4300,
+                steps: 7800,
                 grid: Grid::Spacing { mm: [3.0, 2.0, 2.0] },
                 margin: BoxMargin { in_plane_voxels: 40, through_plane_mm: 30.0 },
                 augmentation: Augmentation {
-                    lesions: 0.4,
+                    lesions: 0.5,
                     bulging: 0.3,
+                    fluid: 0.15,
+                    darkened: 0.4,
                     shift_hu: 10.0,
                     gain: 0.15,
                     ..common.augmentation
@@ -186,6 +190,7 @@ impl TrainConfig {
                 overlap: [0.5; 3],
                 threshold: 0.3,
                 centred_votes: true,
+                enclosed: true,
                 augmentation: Augmentation { lesions: 0.5, fluid: 0.15, shift_hu: 10.0, ..common.augmentation },
                 ..common
             },
@@ -280,6 +285,7 @@ mod tests {
         let tumour = TrainConfig::preset(StageName::Tumour);
         assert!(refused(TrainConfig { outside_liver: 1.5, ..tumour.clone() }).contains("outside_liver = 1.5"));
         assert!(refused(TrainConfig { greatest_exposure: Some(0.5), ..preset.clone() }).contains("liver stage"));
+        assert!(refused(TrainConfig { enclosed: true, ..preset.clone() }).contains("liver stage"));
         let by_size = TrainConfig { lesion_draw: LesionDraw::BySize, ..preset.clone() };
         assert!(refused(by_size).contains("lesion_draw"));
         assert!(refused(TrainConfig { greatest_exposure: Some(1.5), ..tumour }).contains("greatest_exposure"));
@@ -303,9 +309,16 @@ mod tests {
     fn shipped_files() -> Vec<(String, TrainConfig)> {
         let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/raunet-lits/train"));
         let mut files = Vec::new();
-        for folder in
-            ["", "folds", "folds-last", "folds-anew", "folds-anew-last", "folds-anew-long", "folds-anew-fluid"]
-        {
+        for folder in [
+            "",
+            "folds",
+            "folds-last",
+            "folds-anew",
+            "folds-anew-last",
+            "folds-anew-long",
+            "folds-anew-fluid",
+            "folds-dark",
+        ] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -333,7 +346,7 @@ mod tests {
     fn last_phases() -> [(StageName, TrainConfig); 3] {
         [
             (StageName::Localizer, "/localizer.toml"),
-            (StageName::Liver, "/liver-bulging.toml"),
+            (StageName::Liver, "/liver-dark.toml"),
             (StageName::Tumour, "/tumour-fluid.toml"),
         ]
         .map(|(stage, last)| (stage, shipped_files().into_iter().find(|(name, _)| name == last).unwrap().1))

@@ -8,7 +8,7 @@ use ndarray::Array3;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::augment::{Intensity, Placement, extract, paint_lesions};
+use crate::augment::{Intensity, Placement, darken_lesions, extract, paint_lesions};
 use crate::config::{LesionDraw, TrainConfig};
 use crate::dataset::PatientId;
 use crate::error::DataError;
@@ -223,6 +223,10 @@ impl<'a> Sampler<'a> {
         let window = case.liver.as_ref().map_or(config.window, |liver| config.window_for(liver.brightness_hu));
         let low = window.0[0];
         let mut taken = extract(part, placement, config.patch, low);
+        // No draw without the setting: samples of a seed are then what they were before there was one.
+        if augmentation.darkened > 0.0 && rng.random::<f64>() < augmentation.darkened {
+            darken_lesions(rng, &mut taken);
+        }
         if rng.random::<f64>() < augmentation.lesions {
             paint_lesions(rng, &mut taken, case.spacing, augmentation);
         }

@@ -1,4 +1,4 @@
-use ndarray::Array3;
+use ndarray::{Array3, ArrayViewMut2, Axis};
 
 use crate::runs::{Connectivity, Runs};
 
@@ -20,9 +20,92 @@ pub fn fill_holes(mask: &mut Array3<bool>) {
     }
 }
 
+/// Makes true the false voxels of `mask`, `[k, j, i]`, from which no way leads to the slice's border within a slice along k,
+/// along j or along i: what is closed in one slice at least, even if it is open to the slices beside it.
+///
+/// What was filled may close slices of the other directions; in the end no slice has a hole.
+pub fn fill_slices(mask: &mut Array3<bool>) {
+    let mut has_changed = true;
+    while has_changed {
+        has_changed = false;
+        for axis in 0..3 {
+            for slice in mask.axis_iter_mut(Axis(axis)) {
+                has_changed |= fill_slice(slice);
+            }
+        }
+    }
+}
+
+/// Makes true the false pixels from which no way leads to the border, and says whether there were any.
+fn fill_slice(mut slice: ArrayViewMut2<'_, bool>) -> bool {
+    // Most slices of a tight box around an object have some of it, and the others nothing to fill.
+    if !slice.iter().any(|&inside| inside) {
+        return false;
+    }
+    let (height, width) = slice.dim();
+    let background = Runs::connected(slice.view().insert_axis(Axis(0)), false, Connectivity::Faces6);
+    let mut open = vec![false; background.sizes().len()];
+    for (component, _, j, along) in background.iter() {
+        open[component] |= j == 0 || j + 1 == height || along.start == 0 || along.end == width;
+    }
+    for (_, _, j, along) in background.iter().filter(|(component, ..)| !open[*component]) {
+        for i in along {
+            slice[[j, i]] = true;
+        }
+    }
+    open.iter().any(|open| !open)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    /// A cube of 5 voxels a side in a grid of 7 with a tunnel of 3 by 3 along `axis`, which its slices across close.
+    fn tunnel(axis: usize) -> Array3<bool> {
+        Array3::from_shape_fn((7, 7, 7), |(k, j, i)| {
+            let voxel = [k, j, i];
+            let is_within = |range: std::ops::Range<usize>| {
+                (0..3).filter(|&along| along != axis).all(|along| range.contains(&voxel[along]))
+            };
+            is_within(1..6) && (1..6).contains(&voxel[axis]) && !is_within(2..5)
+        })
+    }
+
+    #[test]
+    fn a_tunnel_is_filled_by_slices_though_it_is_no_hole() {
+        let solid = Array3::from_shape_fn((7, 7, 7), |(k, j, i)| [k, j, i].iter().all(|v| (1..6).contains(v)));
+        for axis in 0..3 {
+            let mut mask = tunnel(axis);
+            fill_holes(&mut mask);
+            assert_eq!(mask, tunnel(axis));
+            fill_slices(&mut mask);
+            assert_eq!(mask, solid, "along {axis}");
+        }
+    }
+
+    #[test]
+    fn a_notch_that_is_open_in_every_slice_stays() {
+        let mut notched = tunnel(0);
+        // Open along k, and to the side at i = 6.
+        notched.indexed_iter_mut().for_each(|((_, j, i), inside)| *inside &= !((2..5).contains(&j) && i >= 5));
+        let before = notched.clone();
+        fill_slices(&mut notched);
+        assert_eq!(notched, before);
+    }
+
+    proptest! {
+        #[test]
+        fn afterwards_no_slice_has_a_hole_and_nothing_is_gone(
+            voxels in prop::collection::vec(prop::bool::weighted(0.6), 6 * 7 * 8),
+        ) {
+            let before = Array3::from_shape_vec((6, 7, 8), voxels).unwrap();
+            let mut after = before.clone();
+            fill_slices(&mut after);
+            prop_assert!(before.iter().zip(&after).all(|(before, after)| *after || !before));
+            prop_assert!((0..3).all(|axis| after.axis_iter_mut(Axis(axis)).all(|slice| !fill_slice(slice))));
+        }
+    }
 
     /// A cube of 5 voxels a side in a grid of 7, hollow inside.
     fn hollow() -> Array3<bool> {

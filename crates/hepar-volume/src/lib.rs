@@ -24,7 +24,7 @@ pub use boxes::{Margin, Reach, VoxelBox};
 pub use components::{Components, components, largest_component};
 pub use diameters::{Line, Plane, RowSpan, longest, perpendicular};
 pub use geometry::{Geometry, GeometryError, Millimetres};
-pub use holes::fill_holes;
+pub use holes::{fill_holes, fill_slices};
 pub use orientation::{Reorientation, orientation_code, stored_like};
 pub use resample::{resample_linear, resample_linear_or, resample_nearest, resize_linear};
 pub use runs::Connectivity;

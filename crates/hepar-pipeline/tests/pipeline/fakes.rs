@@ -104,6 +104,7 @@ pub fn localizer() -> Stage {
         liver_hu: None,
         greatest_exposure: None,
         centred_votes: false,
+        enclosed: false,
         ensemble: Vec::new(),
     }
 }

@@ -90,7 +90,7 @@ struct Wave {
 }
 
 /// Paints a few lesions into the liver of a sample with voxels of `spacing` millimetres, of which the share `bulging`
-/// goes on where the liver ends, and the share `fluid` is nearly as dark as water: changes Hounsfield units, and labels
+/// goes on where the liver ends, and the share `fluid` is nearly as dark as water and does not: changes Hounsfield units, and labels
 /// from 1, or from 0 where a lesion bulges out of the liver, to 2. A sample without liver stays as it is.
 pub(crate) fn paint_lesions(
     rng: &mut impl Rng,
@@ -109,7 +109,9 @@ pub(crate) fn paint_lesions(
     let tissue = Tissue::of(sample, liver);
     for radii in sizes(rng) {
         if let Some(centre) = liver_voxel(rng, sample) {
-            let kind = Kind { is_bulging: rng.random_bool(*bulging), is_fluid: rng.random_bool(*fluid) };
+            let (is_bulging, is_fluid) = (rng.random_bool(*bulging), rng.random_bool(*fluid));
+            // As dark as fluid and beside the liver is a gall bladder or a cyst, seldom a lesion.
+            let kind = Kind { is_bulging: is_bulging && !is_fluid, is_fluid };
             Lesion::draw(rng, kind, centre, spacing, radii).paint(sample, spacing, &tissue);
         }
     }

@@ -43,6 +43,9 @@ pub struct Augmentation {
     /// are at most 75 HU darker than the liver, in a necrotic middle 105 HU.
     #[serde(default)]
     pub fluid: f64,
+    /// Share of samples whose own lesions are made darker, at most as dark as water; not for the localizer.
+    #[serde(default)]
+    pub darkened: f64,
     /// Greatest displacement along each axis by which samples are bent, smoothly, in millimetres; not for the localizer.
     #[serde(default)]
     pub elastic_mm: f64,
@@ -66,6 +69,7 @@ impl Augmentation {
         lesions: 0.0,
         bulging: 0.0,
         fluid: 0.0,
+        darkened: 0.0,
         elastic_mm: 0.0,
     };
 
@@ -89,6 +93,7 @@ impl Augmentation {
             ("lesions", self.lesions, 1.0),
             ("bulging", self.bulging, 1.0),
             ("fluid", self.fluid, 1.0),
+            ("darkened", self.darkened, 1.0),
             ("elastic_mm", self.elastic_mm, 20.0),
         ];
         let bad = limits.iter().find(|(_, value, limit)| !(0.0..=*limit).contains(value));

@@ -112,6 +112,7 @@ fn stage(name: StageName, network: Dimensions, weights: String, bytes: &[u8]) ->
         liver_hu: None,
         greatest_exposure: None,
         centred_votes: false,
+        enclosed: false,
         ensemble: Vec::new(),
     }
 }
