@@ -121,15 +121,15 @@ impl Pipeline {
             Some(given) => Found { object: given_liver(given, to_canonical), probability: None },
             None => self.find_liver(&canonical, request.probabilities, watch, &mut seconds)?,
         };
+        // What a reader has not called liver is none either.
+        let is_enclosed_too = self.tumour.0.enclosed && request.liver.is_none();
         let tumour = match &liver.object {
             Some(liver) if request.last == LastStage::Tumour => {
-                // What a reader has not called liver is none either.
-                let is_enclosed_too = self.tumour.0.enclosed && request.liver.is_none();
                 self.find_tumour(&canonical, liver, is_enclosed_too, watch, &mut seconds)?
             }
             _ => NOTHING,
         };
-        let (liver, tumour) = with_tumours(liver, tumour);
+        let (liver, tumour) = if is_enclosed_too { with_tumours(liver, tumour) } else { (liver, tumour) };
         let (liver, tumour, beside) = match request.liver {
             // What a reader has called liver is liver.
             Some(_) => (liver, tumour, None),

@@ -11,7 +11,8 @@ use crate::probabilities::StageRun;
 use crate::probability_map::ProbabilityMap;
 use crate::watch::Watch;
 
-/// The tumours in the `liver`, or whatever else tumours may lie in, of a `scan` in canonical orientation, in Hounsfield units; no object when there are none.
+/// The tumours in the `liver`, or whatever else tumours may lie in, of a `scan` in canonical orientation, in Hounsfield
+/// units; no object when there are none.
 ///
 /// The probabilities are those of the voxels of the liver, 0 elsewhere.
 ///

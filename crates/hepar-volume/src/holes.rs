@@ -1,4 +1,4 @@
-use ndarray::{Array3, ArrayViewMut2, Axis};
+use ndarray::{Array3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 use crate::runs::{Connectivity, Runs};
 
@@ -6,18 +6,8 @@ use crate::runs::{Connectivity, Runs};
 ///
 /// A way goes from face to face through false voxels, in all three dimensions.
 pub fn fill_holes(mask: &mut Array3<bool>) {
-    let (depth, height, width) = mask.dim();
-    let background = Runs::connected(mask.view(), false, Connectivity::Faces6);
-    let mut open = vec![false; background.sizes().len()];
-    for (component, k, j, along) in background.iter() {
-        let at_border = k == 0 || k + 1 == depth || j == 0 || j + 1 == height || along.start == 0 || along.end == width;
-        open[component] |= at_border;
-    }
-    for (_, k, j, along) in background.iter().filter(|(component, ..)| !open[*component]) {
-        for i in along {
-            mask[[k, j, i]] = true;
-        }
-    }
+    let depth = mask.len_of(Axis(0));
+    fill(mask.view_mut(), |k| k == 0 || k + 1 == depth);
 }
 
 /// Makes true the false voxels of `mask`, `[k, j, i]`, from which no way leads to the slice's border within a slice along k,
@@ -37,23 +27,26 @@ pub fn fill_slices(mask: &mut Array3<bool>) {
 }
 
 /// Makes true the false pixels from which no way leads to the border, and says whether there were any.
-fn fill_slice(mut slice: ArrayViewMut2<'_, bool>) -> bool {
-    // Most slices of a tight box around an object have some of it, and the others nothing to fill.
-    if !slice.iter().any(|&inside| inside) {
-        return false;
+fn fill_slice(slice: ArrayViewMut2<'_, bool>) -> bool {
+    // Where there is nothing of the object there is nothing to fill.
+    slice.iter().any(|&inside| inside) && fill(slice.insert_axis(Axis(0)), |_| false)
+}
+
+/// Makes true the false voxels of which no way leads to the ends of j and i, or to a slice k that is `open` all over, and
+/// says whether there were any.
+fn fill(mut mask: ArrayViewMut3<'_, bool>, open: impl Fn(usize) -> bool) -> bool {
+    let (_, height, width) = mask.dim();
+    let background = Runs::connected(mask.view(), false, Connectivity::Faces6);
+    let mut is_open = vec![false; background.sizes().len()];
+    for (component, k, j, along) in background.iter() {
+        is_open[component] |= open(k) || j == 0 || j + 1 == height || along.start == 0 || along.end == width;
     }
-    let (height, width) = slice.dim();
-    let background = Runs::connected(slice.view().insert_axis(Axis(0)), false, Connectivity::Faces6);
-    let mut open = vec![false; background.sizes().len()];
-    for (component, _, j, along) in background.iter() {
-        open[component] |= j == 0 || j + 1 == height || along.start == 0 || along.end == width;
-    }
-    for (_, _, j, along) in background.iter().filter(|(component, ..)| !open[*component]) {
+    for (_, k, j, along) in background.iter().filter(|(component, ..)| !is_open[*component]) {
         for i in along {
-            slice[[j, i]] = true;
+            mask[[k, j, i]] = true;
         }
     }
-    open.iter().any(|open| !open)
+    is_open.contains(&false)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The pipeline over networks that are simple functions.
 
+mod around;
 mod case;
 mod fakes;
 mod probabilities;

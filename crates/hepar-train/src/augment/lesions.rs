@@ -90,7 +90,8 @@ struct Wave {
 }
 
 /// Paints a few lesions into the liver of a sample with voxels of `spacing` millimetres, of which the share `bulging`
-/// goes on where the liver ends, and the share `fluid` is nearly as dark as water and does not: changes Hounsfield units, and labels
+/// goes on where the liver ends, and the share `fluid` is nearly as dark as water and does not: changes
+/// Hounsfield units, and labels
 /// from 1, or from 0 where a lesion bulges out of the liver, to 2. A sample without liver stays as it is.
 pub(crate) fn paint_lesions(
     rng: &mut impl Rng,
