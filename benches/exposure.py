@@ -1,12 +1,13 @@
-"""What a tumour stage's `greatest_exposure` would leave: tumour Dice, true and false lesions for several thresholds.
+"""What a tumour stage's `greatest_exposure` and `sheet` would leave: tumour Dice, true and false lesions for several thresholds.
 
     hepar experiment lits --data DATA/lits --data DATA/lits-sparse ... --model M0 ... -o OUT      (models without the setting)
     python3 benches/exposure.py OUT DATA/lits DATA/lits-sparse
 
 Every lesion (26-connected) of the written labels is measured: the share of its surface, in mm², that borders on what is not
-liver; faces at the scan's edge do not count. One that shares a voxel with a tumour of the reference is true. Needs nibabel,
-numpy and scipy. Prints a table in Markdown; with `--lesions` a line for each lesion first: case, true (1) or false (0),
-millilitres, share.
+liver; faces at the scan's edge do not count; and how compact it is: the share of its volume that the largest ball inside it
+has, whose radius is the greatest distance of a voxel's centre to one outside. One that shares a voxel with a tumour of the
+reference is true. Needs nibabel, numpy and scipy. Prints tables in Markdown; with `--lesions` a line for each lesion first:
+case, true (1) or false (0), millilitres, exposure, compactness.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from scipy import ndimage
 from common import dice
 
 THRESHOLDS = [1.0, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35]
+# Exposure from which a lesion must be compact, and how much.
+SHEETS = [(0.0, 0.1), (0.1, 0.1), (0.2, 0.1), (0.3, 0.1), (0.3, 0.15), (0.3, 0.2), (0.4, 0.1), (0.4, 0.2)]
 AROUND = np.ones((3, 3, 3))
 
 
@@ -41,6 +44,16 @@ def exposures(labels: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, list
     return lesions, shares
 
 
+def compactnesses(lesions: np.ndarray, spacing: np.ndarray) -> list[float]:
+    """The share of every lesion's volume that the largest ball inside it has."""
+    shares = []
+    for number, place in enumerate(ndimage.find_objects(lesions), 1):
+        inside = np.pad(lesions[place] == number, 1)
+        radius = ndimage.distance_transform_edt(inside, sampling=spacing).max()
+        shares.append(4 / 3 * np.pi * radius**3 / (np.count_nonzero(inside) * spacing.prod()))
+    return shares
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", type=pathlib.Path)
@@ -49,27 +62,44 @@ def main() -> None:
     arguments = parser.parse_args()
     references = {f"{folder.name}-{path.name.removesuffix('_label.nii.gz')}": path
                   for folder in arguments.data for path in folder.glob("*_label.nii.gz")}
-    rows = {threshold: [] for threshold in THRESHOLDS}
+    exposed_rows = {threshold: [] for threshold in THRESHOLDS}
+    sheet_rows = {rule: [] for rule in SHEETS}
     for case in sorted((arguments.experiment / "cases").iterdir()):
         image = nibabel.load(references[case.name])
         tumour = np.asarray(image.dataobj) == 2
         labels = np.asarray(nibabel.load(case / "labels.nii.gz").dataobj)
         spacing = np.array(image.header.get_zooms()[:3], dtype=float)
-        lesions, shares = exposures(labels, spacing)
-        is_true = [bool(tumour[lesions == number].any()) for number in range(1, len(shares) + 1)]
-        ml = [np.count_nonzero(lesions == number) * spacing.prod() / 1000 for number in range(1, len(shares) + 1)]
+        lesions, exposed = exposures(labels, spacing)
+        compact = compactnesses(lesions, spacing)
+        is_true = [bool(tumour[lesions == number].any()) for number in range(1, len(exposed) + 1)]
+        ml = [np.count_nonzero(lesions == number) * spacing.prod() / 1000 for number in range(1, len(exposed) + 1)]
         if arguments.lesions:
-            for lesion in zip(is_true, ml, shares):
-                print("{},{:d},{:.2f},{:.2f}".format(case.name, *lesion))
-        for threshold, row in rows.items():
-            kept = [number for number, share in enumerate(shares, 1) if share <= threshold]
+            for lesion in zip(is_true, ml, exposed, compact):
+                print("{},{:d},{:.2f},{:.2f},{:.3f}".format(case.name, *lesion))
+
+        def row(stays: list[bool]) -> tuple:
+            kept = [number for number, stay in enumerate(stays, 1) if stay]
             true = sum(is_true[number - 1] for number in kept)
-            volume = sum(ml[number - 1] for number in kept)
-            row.append((dice(np.isin(lesions, kept), tumour), true, len(kept) - true, volume))
-    print("| greatest exposure | tumour Dice, mean | true lesions | false lesions | found, ml |\n|---|---|---|---|---|")
-    for threshold, row in rows.items():
-        scores, true, false, volume = zip(*row)
-        print(f"| {threshold} | {np.mean(scores):.3f} | {sum(true)} | {sum(false)} | {sum(volume):.1f} |")
+            score = dice(np.isin(lesions, kept), tumour) if tumour.any() else None
+            return score, true, len(kept) - true, sum(ml[number - 1] for number in kept)
+
+        for threshold, cases in exposed_rows.items():
+            cases.append(row([share <= threshold for share in exposed]))
+        for (exposure, compactness), cases in sheet_rows.items():
+            cases.append(row([share <= exposure or ball >= compactness for share, ball in zip(exposed, compact)]))
+    columns = "tumour Dice, mean | true lesions | false lesions | found, ml |\n"
+    print(f"| greatest exposure | {columns}|---|---|---|---|---|")
+    for threshold, cases in exposed_rows.items():
+        print(f"| {threshold} {line(cases)}")
+    print(f"\n| exposed by more than | compact by less than | {columns}|---|---|---|---|---|---|")
+    for (exposure, compactness), cases in sheet_rows.items():
+        print(f"| {exposure} | {compactness} {line(cases)}")
+
+
+def line(cases: list[tuple]) -> str:
+    scores, true, false, volume = zip(*cases)
+    mean = np.mean([score for score in scores if score is not None])
+    return f"| {mean:.3f} | {sum(true)} | {sum(false)} | {sum(volume):.1f} |"
 
 
 if __name__ == "__main__":

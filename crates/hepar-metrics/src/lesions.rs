@@ -20,31 +20,13 @@ pub(crate) struct Lesions {
 impl Lesions {
     pub(crate) fn of(mask: ArrayView3<'_, bool>, connectivity: Connectivity) -> Self {
         let components = components(mask, connectivity);
-        let boxes = boxes(&components.labels, components.count());
+        let boxes = components.boxes();
         Self { labels: components.labels, sizes: components.sizes, boxes }
     }
 
     pub(crate) fn count(&self) -> usize {
         self.sizes.len()
     }
-}
-
-/// The box around each component.
-fn boxes(labels: &Array3<u32>, count: usize) -> Vec<VoxelBox> {
-    let mut corners = vec![([usize::MAX; 3], [0; 3]); count];
-    for (k, slice) in labels.axis_iter(Axis(0)).enumerate() {
-        for (j, row) in slice.rows().into_iter().enumerate() {
-            for (i, &label) in row.iter().enumerate().filter(|(_, label)| **label > 0) {
-                let (start, end) = &mut corners[label as usize - 1];
-                for (axis, at) in [k, j, i].into_iter().enumerate() {
-                    start[axis] = start[axis].min(at);
-                    end[axis] = end[axis].max(at + 1);
-                }
-            }
-        }
-    }
-    // A component has a voxel, so that its box has one too.
-    corners.into_iter().filter_map(|(start, end)| VoxelBox::new(start, end)).collect()
 }
 
 /// How many voxels each predicted and each reference component share, by both numbers; pairs that share none are left

@@ -4,7 +4,6 @@
 
 mod assignment;
 mod cell_areas;
-mod distance;
 mod figure;
 mod lesions;
 mod masks;
@@ -16,7 +15,6 @@ mod surface;
 mod surface_dice;
 mod surface_distances;
 
-pub use distance::squared_distances;
 pub use figure::{Figure, Fold, Scope, totals};
 pub use masks::Masks;
 pub use object::{DistanceScores, ObjectScores, TOLERANCES_MM};

@@ -1,10 +1,10 @@
 //! Surface Dice: which share of two surfaces lies within a tolerance of the other.
 
+use hepar_volume::squared_distances_at;
 use ndarray::{Array3, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use crate::cell_areas::cell_areas;
-use crate::distance::squared_distances_at;
 
 /// A distance that exceeds a tolerance by no more than this, in millimetres, does so by rounding.
 const ROUNDING: f64 = 1e-9;

@@ -1,8 +1,8 @@
 //! How far two surfaces are apart.
 
+use hepar_volume::squared_distances_at;
 use ndarray::{Array3, ArrayView3};
 
-use crate::distance::squared_distances_at;
 use crate::surface::surface;
 
 /// The distance of every surface voxel of each of two masks to the nearest surface voxel of the other, between centres,

@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             mirror: false,
             liver_hu: None,
             greatest_exposure: None,
+            sheet: None,
             centred_votes: false,
             enclosed: false,
             ensemble: Vec::new(),

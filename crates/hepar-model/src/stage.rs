@@ -101,6 +101,29 @@ pub struct BoxMargin {
     pub through_plane_mm: f64,
 }
 
+/// Which tumours are thin sheets along the liver's border.
+///
+/// Where something dark borders on the liver, a voxel between the two is as dark as a lesion, and a layer of them is taken
+/// for one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sheet {
+    /// More of a sheet's surface than this share, 0..=1, borders on what is not liver.
+    pub exposure: f64,
+    /// The largest ball inside a sheet has less than this share, 0..=1, of its volume.
+    pub compactness: f64,
+    /// The largest ball inside a sheet is no thicker than this, in millimetres.
+    pub thickness_mm: f64,
+}
+
+impl Sheet {
+    /// Whether the shares are shares and the thickness is one.
+    fn is_valid(self) -> bool {
+        let are_shares = [self.exposure, self.compactness].iter().all(|share| (0.0..=1.0).contains(share));
+        are_shares && self.thickness_mm.is_finite() && self.thickness_mm >= 0.0
+    }
+}
+
 /// A file of weights beside `model.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,6 +183,10 @@ pub struct Stage {
     /// and neither tumour nor liver. None: all are tumours, the article's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub greatest_exposure: Option<f64>,
+    /// Which tumours are thin sheets along the liver's border, where it borders on something darker, and liver; the tumour
+    /// stage's. None: all are tumours, whatever their shape, the article's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<Sheet>,
     /// Whether tumours are looked for in what the liver encloses within a slice of any direction, too: the liver stage leaves
     /// out lesions that are nearly as dark as water, and what is found there belongs to the liver. The tumour stage's.
     /// False: in the liver alone, the article's.
@@ -201,6 +228,9 @@ impl Stage {
         }
         if let Some(exposure) = self.greatest_exposure.filter(|exposure| !(0.0..=1.0).contains(exposure)) {
             return refuse(format!("greatest_exposure = {exposure} leaves 0..1"));
+        }
+        if let Some(sheet) = self.sheet.filter(|sheet| !sheet.is_valid()) {
+            return refuse(format!("sheet = {sheet:?} has a share beyond 0..1 or a negative thickness"));
         }
         match self.grid {
             Grid::Spacing { mm } if mm.iter().any(|v| !(0.1..=50.0).contains(v)) => {

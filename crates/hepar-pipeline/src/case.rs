@@ -17,6 +17,7 @@ use crate::localize::localize;
 use crate::object::{Found, ObjectMask};
 use crate::probabilities::StageRun;
 use crate::probability_map::ProbabilityMap;
+use crate::sheets::without_sheets;
 use crate::tumour::segment_tumour;
 use crate::watch::Watch;
 
@@ -129,6 +130,7 @@ impl Pipeline {
             }
             _ => NOTHING,
         };
+        let (tumour, sheets) = self.without_sheets(liver.object.as_ref(), tumour, canonical.geometry());
         let (liver, tumour) = if is_enclosed_too { with_tumours(liver, tumour) } else { (liver, tumour) };
         let (liver, tumour, beside) = match request.liver {
             // What a reader has called liver is liver.
@@ -139,7 +141,7 @@ impl Pipeline {
         drop(canonical);
         let labels = paint(scan, to_canonical, liver.object.as_ref(), tumour.object.as_ref());
         let mut findings = findings_of(&labels, scan, request.last, tumour.probability.as_ref());
-        findings.cautions.extend(beside);
+        findings.cautions.extend(sheets.into_iter().chain(beside));
         let on_grid = |found: &Found, was_looked_for: bool| {
             let nowhere = || Volume::filled(scan.geometry().clone(), 0);
             let of_map = |map: &ProbabilityMap| map.to_volume(scan.geometry());
@@ -150,6 +152,24 @@ impl Pipeline {
             tumour: on_grid(&tumour, request.last == LastStage::Tumour),
         };
         Ok(Segmentation { labels, findings, probabilities, seconds })
+    }
+
+    /// Tumours without what is a thin sheet along the border of the liver by the model's card, and what is to be said of it.
+    /// What is taken out stays what the liver stage has called it.
+    fn without_sheets(
+        &self,
+        liver: Option<&ObjectMask>,
+        tumour: Found,
+        geometry: &Geometry,
+    ) -> (Found, Option<Caution>) {
+        let without = match (liver, &tumour.object, self.tumour.0.sheet) {
+            // Tumours in what the liver encloses belong to it.
+            (Some(liver), Some(tumour), Some(sheet)) => without_sheets(&liver.with(tumour), tumour, geometry, sheet),
+            _ => None,
+        };
+        let Some(without) = without else { return (tumour, None) };
+        let ml = without.voxels as f64 * geometry.voxel_volume() / 1000.0;
+        (Found { object: without.tumour, ..tumour }, Some(Caution::Sheets { sheets: without.sheets, ml }))
     }
 
     /// Liver and tumours without what lies beside the liver by the model's card, and what is to be said of it.

@@ -5,10 +5,10 @@
 //! part; such a mass is not. Nor is a tumour that replaces a lobe, which is why a mass has to be smaller than what it lies
 //! beside: the liver's own tissue.
 
-use hepar_volume::{Components, Connectivity, Geometry, components, largest_component};
+use hepar_volume::{Connectivity, Geometry, components, largest_component};
 
-use crate::cut::index_in;
 use crate::object::ObjectMask;
+use crate::surface::{Surface, surfaces};
 
 /// Liver and tumours without the masses that lie beside the liver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub(crate) fn set_apart(
     let tissue = liver.voxels().filter(|&voxel| !tumour.contains(voxel)).count();
     let is_mass = |(surface, &voxels): (&Surface, &usize)| {
         // What is larger than all else of the liver is no appendage of it, but what has become of it.
-        surface.exposed > greatest * surface.whole && voxels < tissue
+        surface.is_exposed_by_more_than(greatest) && voxels < tissue
     };
     let is_beside: Vec<bool> = surfaces.iter().zip(&tumours.sizes).map(is_mass).collect();
     let masses = is_beside.iter().filter(|&&beside| beside).count();
@@ -54,9 +54,9 @@ pub(crate) fn set_apart(
     let beside = tumours.labels.mapv(|tumour| tumour > 0 && is_beside[tumour as usize - 1]);
     let stays = tumours.labels.mapv(|tumour| tumour > 0 && !is_beside[tumour as usize - 1]);
     let beside = ObjectMask::new(tumour.bounds().start(), beside.view())?;
-    let rest = kept(liver, |voxel| !beside.contains(voxel)).and_then(|rest| largest_piece(&rest))?;
+    let rest = liver.only(|voxel| !beside.contains(voxel)).and_then(|rest| largest_piece(&rest))?;
     let stays = ObjectMask::new(tumour.bounds().start(), stays.view());
-    let in_rest = stays.and_then(|tumour| kept(&tumour, |voxel| rest.contains(voxel)));
+    let in_rest = stays.and_then(|tumour| tumour.only(|voxel| rest.contains(voxel)));
     // A tumour is connected, so all of it lies in one piece of the liver.
     let left = in_rest.as_ref().map_or(0, |tumour| components(tumour.mask(), Connectivity::Corners26).count());
     let count = |object: &ObjectMask| object.voxels().count();
@@ -71,51 +71,10 @@ pub(crate) fn set_apart(
     })
 }
 
-/// The surface of a tumour in mm².
-#[derive(Debug, Clone, Copy, Default)]
-struct Surface {
-    whole: f64,
-    /// Of it, what borders on what is not liver.
-    exposed: f64,
-}
-
-/// The surface of every component, the first voxel of which array lies at `start` of the scan.
-fn surfaces(tumours: &Components, start: [usize; 3], liver: &ObjectMask, geometry: &Geometry) -> Vec<Surface> {
-    let spacing = geometry.spacing();
-    let face: [f64; 3] = std::array::from_fn(|axis| spacing.iter().product::<f64>() / spacing[axis]);
-    let mut surfaces = vec![Surface::default(); tumours.count()];
-    for ((k, j, i), &tumour) in tumours.labels.indexed_iter().filter(|(_, tumour)| **tumour > 0) {
-        let surface = &mut surfaces[tumour as usize - 1];
-        for axis in 0..3 {
-            for step in [-1, 1] {
-                let mut voxel: [usize; 3] = std::array::from_fn(|axis| start[axis] + [k, j, i][axis]);
-                let Some(moved) = voxel[axis].checked_add_signed(step) else { continue };
-                voxel[axis] = moved;
-                if moved >= geometry.shape()[axis] || tumours.labels.get(index_in(start, voxel)) == Some(&tumour) {
-                    continue;
-                }
-                surface.whole += face[axis];
-                surface.exposed += if liver.contains(voxel) { 0.0 } else { face[axis] };
-            }
-        }
-    }
-    surfaces
-}
-
 /// The largest of the pieces that an object consists of.
 fn largest_piece(object: &ObjectMask) -> Option<ObjectMask> {
     let piece = largest_component(object.mask(), Connectivity::Corners26);
     ObjectMask::new(object.bounds().start(), piece.view())
-}
-
-/// The voxels of `object` that are to stay.
-fn kept(object: &ObjectMask, stays: impl Fn([usize; 3]) -> bool) -> Option<ObjectMask> {
-    let start = object.bounds().start();
-    let mut mask = object.mask().to_owned();
-    for ((k, j, i), inside) in mask.indexed_iter_mut() {
-        *inside = *inside && stays([start[0] + k, start[1] + j, start[2] + i]);
-    }
-    ObjectMask::new(start, mask.view())
 }
 
 #[cfg(test)]

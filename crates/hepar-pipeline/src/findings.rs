@@ -98,6 +98,14 @@ pub enum Caution {
         /// How many of them.
         lesions: usize,
     },
+    /// What the networks took for tumours are thin sheets along the liver's border, where it borders on something darker
+    /// ([`Stage::sheet`](hepar_model::stage::Stage::sheet)): they are not labelled as tumours.
+    Sheets {
+        /// How many sheets.
+        sheets: usize,
+        /// Their volume together, in millilitres.
+        ml: f64,
+    },
     /// What the networks took for tumours borders for the greater part on other things than the liver, and is smaller than
     /// the liver is without tumours ([`Stage::greatest_exposure`](hepar_model::stage::Stage::greatest_exposure)): it is
     /// labelled neither liver nor tumour.
@@ -156,6 +164,18 @@ impl fmt::Display for Caution {
                 let subject =
                     if *lesions == 1 { "1 lesion touches".to_owned() } else { format!("{lesions} lesions touch") };
                 write!(f, "{subject} the border of the liver and may belong to something beside it")
+            }
+            Self::Sheets { sheets, ml } => {
+                let (subject, is) = if *sheets == 1 {
+                    ("1 thin sheet".to_owned(), "is")
+                } else {
+                    (format!("{sheets} thin sheets"), "are")
+                };
+                write!(
+                    f,
+                    "{subject} ({ml:.1} ml) along the border of the liver, where it borders on something darker, looked like \
+                     tumour and {is} not labelled so"
+                )
             }
             Self::MassesBeside { masses: 1, ml, hanging_ml, hanging_lesions } => {
                 write!(
@@ -362,6 +382,8 @@ mod tests {
         assert_eq!(cautions(&at_border, 100), [Caution::LesionsAtBorder { lesions: 1 }]);
         let text = Caution::LesionsAtBorder { lesions: 1 }.to_string();
         assert_eq!(text, "1 lesion touches the border of the liver and may belong to something beside it");
+        let text = Caution::Sheets { sheets: 2, ml: 3.96 }.to_string();
+        assert!(text.starts_with("2 thin sheets (4.0 ml) along the border of the liver"), "{text}");
         let mass = "1 mass (5.2 ml) borders on the liver too little to be a part of it and is not labelled";
         let hanging = |masses: usize, hanging_ml: f64, hanging_lesions: usize| {
             Caution::MassesBeside { masses, ml: 5.24, hanging_ml, hanging_lesions }.to_string()

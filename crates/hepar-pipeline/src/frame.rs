@@ -258,6 +258,7 @@ mod tests {
             mirror: false,
             liver_hu: None,
             greatest_exposure: None,
+            sheet: None,
             centred_votes: false,
             enclosed: false,
             ensemble: Vec::new(),

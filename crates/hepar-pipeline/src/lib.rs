@@ -28,6 +28,8 @@ pub mod localize;
 mod object;
 pub mod probabilities;
 mod probability_map;
+mod sheets;
+mod surface;
 pub mod tumour;
 mod vote;
 mod watch;

@@ -61,6 +61,16 @@ impl ObjectMask {
         Self { bounds: self.bounds, mask }
     }
 
+    /// The voxels `[k, j, i]` of the object that are to stay; `None` when there are none.
+    pub(crate) fn only(&self, stays: impl Fn([usize; 3]) -> bool) -> Option<Self> {
+        let start = self.bounds.start();
+        let mut mask = self.mask.clone();
+        for ((k, j, i), inside) in mask.indexed_iter_mut() {
+            *inside = *inside && stays([start[0] + k, start[1] + j, start[2] + i]);
+        }
+        Self::new(start, mask.view())
+    }
+
     /// The voxels of the object and those of `other` within the object's box.
     pub(crate) fn with(&self, other: &Self) -> Self {
         let mut mask = self.mask.clone();

@@ -10,6 +10,9 @@ use crate::tables::{outcome_name, tumours_were_looked_for};
 /// Version of the layout; it grows when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;
 
+/// Kind of the caution [`Caution::Sheets`].
+const SHEETS: &str = "sheets-at-border";
+
 /// Kind of the caution [`Caution::MassesBeside`].
 const MASSES_BESIDE: &str = "masses-beside";
 
@@ -78,7 +81,7 @@ struct LesionEntry {
 #[derive(Serialize)]
 struct CautionEntry {
     /// `liver-cut`, `thick-slices`, `no-contrast`, `unusual-intensity`, `lesions-at-border`, `doubtful-lesions`,
-    /// `masses-beside`, or `other` for a kind that this layout does not know.
+    /// `sheets-at-border`, `masses-beside`, or `other` for a kind that this layout does not know.
     kind: &'static str,
     /// The side of the scan that the liver reaches, for `liver-cut`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,10 +92,11 @@ struct CautionEntry {
     /// Mean of the liver outside of tumours, for `no-contrast` and `unusual-intensity`.
     #[serde(skip_serializing_if = "Option::is_none")]
     mean_hu: Option<f64>,
-    /// How many lesions, for `lesions-at-border` and `doubtful-lesions`; how many masses, for `masses-beside`.
+    /// How many lesions, for `lesions-at-border` and `doubtful-lesions`; how many sheets, for `sheets-at-border`, or
+    /// masses, for `masses-beside`.
     #[serde(skip_serializing_if = "Option::is_none")]
     lesions: Option<usize>,
-    /// Their volume together, for `masses-beside`.
+    /// Their volume together, for `sheets-at-border` and `masses-beside`.
     #[serde(skip_serializing_if = "Option::is_none")]
     ml: Option<f64>,
     /// Volume of what hung on the liver by them alone, for `masses-beside`.
@@ -139,8 +143,9 @@ pub fn result_json(case: &str, findings: &Findings, geometry: &Geometry) -> Stri
 pub struct Told {
     /// The confidences of the lesions, in their order.
     pub confidences: Vec<Option<f64>>,
-    /// The caution that masses beside the liver were left out.
-    pub masses_beside: Option<Caution>,
+    /// The cautions of what the networks took for tumours and is not labelled so: thin sheets, and masses beside the
+    /// liver.
+    pub not_tumours: Vec<Caution>,
 }
 
 impl Told {
@@ -173,11 +178,15 @@ impl Told {
         let Some(result) = serde_json::from_str::<Result>(json).ok().filter(|result| result.schema == SCHEMA) else {
             return Self::default();
         };
-        let beside = result.cautions.iter().find(|entry| entry.kind == MASSES_BESIDE);
-        let masses_beside = beside.and_then(|&Entry { lesions, ml, hanging_ml, hanging_lesions, .. }| {
-            Some(Caution::MassesBeside { masses: lesions?, ml: ml?, hanging_ml, hanging_lesions })
-        });
-        Self { confidences: result.lesions.iter().map(|lesion| lesion.confidence).collect(), masses_beside }
+        let not_tumour = |&Entry { ref kind, lesions, ml, hanging_ml, hanging_lesions }: &Entry| match kind.as_str() {
+            SHEETS => Some(Caution::Sheets { sheets: lesions?, ml: ml? }),
+            MASSES_BESIDE => Some(Caution::MassesBeside { masses: lesions?, ml: ml?, hanging_ml, hanging_lesions }),
+            _ => None,
+        };
+        Self {
+            confidences: result.lesions.iter().map(|lesion| lesion.confidence).collect(),
+            not_tumours: result.cautions.iter().filter_map(not_tumour).collect(),
+        }
     }
 }
 
@@ -237,6 +246,9 @@ fn caution_entry(caution: &Caution) -> CautionEntry {
         }
         Caution::LesionsAtBorder { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("lesions-at-border") },
         Caution::DoubtfulLesions { lesions } => CautionEntry { lesions: Some(*lesions), ..entry("doubtful-lesions") },
+        Caution::Sheets { sheets, ml } => {
+            CautionEntry { lesions: Some(*sheets), ml: Some(rounded(*ml)), ..entry(SHEETS) }
+        }
         Caution::MassesBeside { masses, ml, hanging_ml, hanging_lesions } => CautionEntry {
             lesions: Some(*masses),
             ml: Some(rounded(*ml)),
@@ -436,14 +448,15 @@ pub(crate) mod tests {
     fn what_labels_do_not_tell_is_read_back() {
         let mut findings = tumours();
         let told = |findings: &Findings| Told::of(&result_json("a", findings, &geometry()));
-        assert_eq!(told(&findings), Told { confidences: vec![Some(0.917), None], masses_beside: None });
+        assert_eq!(told(&findings), Told { confidences: vec![Some(0.917), None], not_tumours: Vec::new() });
         let beside = Caution::MassesBeside { masses: 2, ml: 5.25, hanging_ml: 1.5, hanging_lesions: 1 };
-        findings.cautions.push(beside);
-        assert_eq!(told(&findings).masses_beside, Some(beside));
+        let sheets = Caution::Sheets { sheets: 3, ml: 4.5 };
+        findings.cautions.extend([sheets, beside]);
+        assert_eq!(told(&findings).not_tumours, [sheets, beside]);
         let few_keys =
             r#"{"schema": 1, "lesions": [], "cautions": [{"kind": "masses-beside", "lesions": 2, "ml": 5.25}]}"#;
         let beside = Caution::MassesBeside { masses: 2, ml: 5.25, hanging_ml: 0.0, hanging_lesions: 0 };
-        assert_eq!(Told::of(few_keys).masses_beside, Some(beside));
+        assert_eq!(Told::of(few_keys).not_tumours, [beside]);
         assert_eq!(Told::of("{\"schema\": 1, \"lesions\": [{\"id\": 1}]}").confidences, [None]);
         assert_eq!((Told::of("{}"), Told::of("<html>")), (Told::default(), Told::default()));
     }

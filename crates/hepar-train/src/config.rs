@@ -4,17 +4,20 @@ mod augmentation;
 
 use std::path::PathBuf;
 
-use hepar_model::stage::{BoxMargin, Grid, Stage, StageName, Window};
+use hepar_model::stage::{BoxMargin, Grid, Sheet, Stage, StageName, Window};
 use hepar_model::topology::{Dimensions, NetworkConfig};
 use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
-use crate::dataset::PatientId;
+use crate::dataset::{Case, PatientId};
 
 pub use augmentation::Augmentation;
 
 /// More steps than any training has, and few enough to count samples in 64 bits.
 const MOST_STEPS: u64 = 1_000_000_000;
+
+/// The greatest number that TOML has.
+const MOST_IN_TOML: u64 = i64::MAX.unsigned_abs();
 
 /// Everything that decides a training run, apart from the data itself.
 ///
@@ -100,12 +103,13 @@ pub struct TrainConfig {
     pub fold: Option<usize>,
     /// Synthetic cases that join the real ones.
     pub phantoms: usize,
-    /// Share of the samples that is drawn from synthetic cases, 0..=1.
+    /// Share of the samples that is drawn from synthetic cases, 0..=1, of those that are no hard negatives.
     pub phantom_share: f64,
     /// Cases whose labels do not know tumours, and folders of such cases: not used for the tumour stage.
     #[serde(default)]
     pub liver_only: Vec<String>,
-    /// Cases, and folders of cases, that were cropped in plane: not used for the localizer, which sees whole slices.
+    /// Cases, and folders of cases, that were cropped in plane: not used for the localizer, which sees whole slices. Packed
+    /// copies are known to be ([`Case::is_cropped`]).
     #[serde(default)]
     pub cropped: Vec<String>,
     /// Whether scans are used whose header nobody filled in: voxels of exactly 1 mm, the first at the origin. Sizes,
@@ -121,12 +125,16 @@ pub struct TrainConfig {
     pub overlap: [f64; 3],
     /// A voxel belongs to the object when its probability is greater, in validation and in the exported stage.
     pub threshold: f32,
-    /// An object smaller than this, in millilitres, is none, in validation and in the exported stage.
+    /// An object smaller than this, in millilitres, is none, in validation and in the exported stage; the localizer's
+    /// validation does without, since its slices are no volume.
     pub least_volume_ml: f64,
     /// Share of a tumour's surface that may border on what is not liver, in the exported tumour stage
     /// ([`Stage::greatest_exposure`]).
     #[serde(default)]
     pub greatest_exposure: Option<f64>,
+    /// Which tumours are thin sheets along the liver's border, in the exported tumour stage ([`Stage::sheet`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<Sheet>,
     /// Whether votes count less towards the sides of a window, in validation and in the exported stage
     /// ([`Stage::centred_votes`]).
     #[serde(default)]
@@ -265,7 +273,8 @@ impl TrainConfig {
     /// The whole configuration as the text of a `config.toml`.
     ///
     /// # Errors
-    /// When it cannot be written as TOML: a number beyond 2⁶³.
+    /// When it cannot be written as TOML. A number of 2⁶³ or more is written, but cannot be read back: [`TrainConfig::check`]
+    /// refuses it.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self).map_err(|e| ConfigError::Toml(e.to_string()))
     }
@@ -303,6 +312,7 @@ impl TrainConfig {
             mirror: false,
             liver_hu: self.liver_hu,
             greatest_exposure: self.greatest_exposure,
+            sheet: self.sheet,
             centred_votes: self.centred_votes,
             enclosed: self.enclosed,
             ensemble: Vec::new(),
@@ -374,6 +384,9 @@ impl TrainConfig {
             _ if self.stage != StageName::Tumour && self.greatest_exposure.is_some() => {
                 Some(format!("greatest_exposure has no meaning for the {} stage", self.stage))
             }
+            _ if self.stage != StageName::Tumour && self.sheet.is_some() => {
+                Some(format!("sheet has no meaning for the {} stage", self.stage))
+            }
             _ if self.stage != StageName::Tumour && self.enclosed => {
                 Some(format!("enclosed has no meaning for the {} stage", self.stage))
             }
@@ -415,6 +428,11 @@ impl TrainConfig {
         }
         if let Some(norm) = self.clip_norm.filter(|norm| !(*norm > 0.0 && norm.is_finite())) {
             return Some(format!("clip_norm = {norm} is not positive"));
+        }
+        let numbers =
+            [("seed", self.seed), ("validate_every", self.validate_every), ("checkpoint_every", self.checkpoint_every)];
+        if let Some((name, number)) = numbers.into_iter().find(|(_, number)| *number > MOST_IN_TOML) {
+            return Some(format!("{name} = {number} is more than config.toml can state: at most {MOST_IN_TOML}"));
         }
         if self.early_stop > 0 && self.fold.is_none() {
             return Some("early_stop watches a held-out fold: set fold".into());

@@ -1,6 +1,6 @@
 //! Configurations to start from.
 
-use hepar_model::stage::{BoxMargin, Grid, StageName, Window};
+use hepar_model::stage::{BoxMargin, Grid, Sheet, StageName, Window};
 
 use crate::config::{Augmentation, LesionDraw, Loss, Schedule, TrainConfig};
 
@@ -73,6 +73,7 @@ impl TrainConfig {
             window: WINDOW,
             liver_hu: None,
             greatest_exposure: None,
+            sheet: None,
             centred_votes: false,
             enclosed: false,
             patch: [64, 96, 96],
@@ -187,6 +188,7 @@ impl TrainConfig {
                 outside_liver: 0.1,
                 least_volume_ml: 0.1,
                 greatest_exposure: Some(0.6),
+                sheet: Some(Sheet { exposure: 0.3, compactness: 0.2, thickness_mm: 6.0 }),
                 overlap: [0.5; 3],
                 threshold: 0.3,
                 centred_votes: true,
@@ -288,7 +290,10 @@ mod tests {
         assert!(refused(TrainConfig { enclosed: true, ..preset.clone() }).contains("liver stage"));
         let by_size = TrainConfig { lesion_draw: LesionDraw::BySize, ..preset.clone() };
         assert!(refused(by_size).contains("lesion_draw"));
-        assert!(refused(TrainConfig { greatest_exposure: Some(1.5), ..tumour }).contains("greatest_exposure"));
+        assert!(refused(TrainConfig { greatest_exposure: Some(1.5), ..tumour.clone() }).contains("greatest_exposure"));
+        let sheet = |exposure, compactness| Some(Sheet { exposure, compactness, thickness_mm: 6.0 });
+        assert!(refused(TrainConfig { sheet: sheet(0.3, 0.2), ..preset.clone() }).contains("liver stage"));
+        assert!(refused(TrainConfig { sheet: sheet(0.3, f64::NAN), ..tumour }).contains("sheet"));
         let schedule = Schedule::Plateau { factor: 0.1, patience: 3 };
         assert!(refused(TrainConfig { schedule, ..preset }).contains("held-out"));
     }
@@ -318,6 +323,7 @@ mod tests {
             "folds-anew-long",
             "folds-anew-fluid",
             "folds-dark",
+            "cross-validation",
         ] {
             for entry in std::fs::read_dir(root.join(folder)).unwrap() {
                 let path = entry.unwrap().path();

@@ -4,8 +4,9 @@
 //! large as the number of provisional labels and panics when there are more, visits every voxel once for each
 //! neighbouring row, and finds the largest component through `u16` labels.
 
-use ndarray::{Array3, ArrayView3};
+use ndarray::{Array3, ArrayView3, Axis};
 
+use crate::boxes::VoxelBox;
 use crate::runs::{Connectivity, Runs};
 
 /// The connected components of a mask.
@@ -21,6 +22,24 @@ impl Components {
     /// Number of components, without the background.
     pub fn count(&self) -> usize {
         self.sizes.len()
+    }
+
+    /// The smallest box around each component; that of component `n` is at `n - 1`.
+    pub fn boxes(&self) -> Vec<VoxelBox> {
+        let mut corners = vec![([usize::MAX; 3], [0; 3]); self.count()];
+        for (k, slice) in self.labels.axis_iter(Axis(0)).enumerate() {
+            for (j, row) in slice.rows().into_iter().enumerate() {
+                for (i, &label) in row.iter().enumerate().filter(|(_, label)| **label > 0) {
+                    let (start, end) = &mut corners[label as usize - 1];
+                    for (axis, at) in [k, j, i].into_iter().enumerate() {
+                        start[axis] = start[axis].min(at);
+                        end[axis] = end[axis].max(at + 1);
+                    }
+                }
+            }
+        }
+        // A component has a voxel, so that its box has one too.
+        corners.into_iter().filter_map(|(start, end)| VoxelBox::new(start, end)).collect()
     }
 }
 

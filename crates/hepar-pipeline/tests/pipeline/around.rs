@@ -2,7 +2,7 @@
 
 use crate::fakes::*;
 use hepar_model::engine::Network;
-use hepar_model::stage::{BoxMargin, Stage};
+use hepar_model::stage::{BoxMargin, Sheet, Stage};
 use hepar_pipeline::{Caution, LastStage, Outcome, Pipeline, Request, Unwatched};
 use hepar_volume::Volume;
 use ndarray::{Array5, ArrayView5};
@@ -91,6 +91,37 @@ fn masses_without_which_the_liver_would_be_too_small_stay() {
     assert_eq!(segment(Some(0.7), all.findings.liver_ml).labels, all.labels);
 }
 
+#[test]
+fn a_thin_sheet_along_the_border_is_labelled_liver_and_a_lump_there_tumour() {
+    let truth = Volume::from_fn(canonical([24, 60, 70], [2.5, 1.0, 1.0]), |[k, j, i]| {
+        match (4..20).contains(&k) && (10..50).contains(&j) && (10..50).contains(&i) {
+            false => 0,
+            true if k < 8 && j < 20 && i < 20 => 2,
+            true => 1,
+        }
+    });
+    let is_sheet = |[k, j, i]: [usize; 3]| (6..18).contains(&k) && (15..45).contains(&j) && i == 49;
+    let scan = Volume::from_fn(truth.geometry().clone(), |voxel| match truth.data()[voxel] {
+        0 => OUTSIDE,
+        1 if !is_sheet(voxel) => LIVER,
+        _ => TUMOUR,
+    });
+    let segment = |sheet: Option<Sheet>, request: &Request<'_>| {
+        let stages = [localizer(), liver(), Stage { sheet, ..tumour() }];
+        pipeline_of(stages, pointwise).segment(&scan, request, &Unwatched).unwrap()
+    };
+    let all = segment(None, &ALL);
+    assert_eq!(all.findings.lesions.len(), 2);
+    // Half of the surface of either is exposed.
+    let sheet = Some(Sheet { exposure: 0.3, compactness: 0.2, thickness_mm: 6.0 });
+    let apart = segment(sheet, &ALL);
+    assert_eq!(apart.labels, truth);
+    let ml = 12.0 * 30.0 * scan.geometry().voxel_volume() / 1000.0;
+    assert_eq!(apart.findings.cautions.last(), Some(&Caution::Sheets { sheets: 1, ml }));
+    let given = truth.map(|&label| u8::from(label >= 1));
+    assert_eq!(segment(sheet, &Request { liver: Some(&given), ..ALL }).labels, truth, "in a liver that was given, too");
+}
+
 /// A stage that takes for liver what is neither outside nor as bright as a tumour.
 fn liver_without_tumours(input: ArrayView5<'_, f32>) -> Array5<f32> {
     input.mapv(|value| if (0.5..0.8).contains(&value) { 1.0 } else { 0.0 })
@@ -138,4 +169,34 @@ fn tumours_that_the_liver_encloses_in_a_slice_are_found_and_belong_to_it() {
     let given = without.labels;
     let asked = Request { liver: Some(&given), ..ALL };
     assert_eq!(segment(true, &asked).labels, given, "what is not given as liver is none");
+}
+
+#[test]
+fn a_thin_sheet_in_what_the_liver_encloses_does_not_become_liver() {
+    let inside = |[k, j, i]: [usize; 3], from: [usize; 3], to: [usize; 3]| {
+        [k, j, i].into_iter().zip(from).zip(to).all(|((at, from), to)| (from..to).contains(&at))
+    };
+    // A cleft that is open below, with a layer along one of its walls.
+    let truth = Volume::from_fn(canonical([24, 60, 70], [2.5, 1.0, 1.0]), |voxel| {
+        u8::from(inside(voxel, [4, 10, 10], [20, 50, 50]) && !inside(voxel, [4, 20, 25], [14, 40, 35]))
+    });
+    let is_layer = |voxel| inside(voxel, [4, 20, 25], [14, 40, 26]);
+    let scan = Volume::from_fn(truth.geometry().clone(), |voxel| match truth.data()[voxel] {
+        1 => LIVER,
+        _ if is_layer(voxel) => TUMOUR,
+        _ => OUTSIDE,
+    });
+    let segment = |sheet: Option<Sheet>| {
+        let with = |stage: Stage, answer: Answer| -> (Stage, Box<dyn Network>) {
+            let network = Fake::new(stage.network, answer);
+            (stage, Box::new(network))
+        };
+        let tumour = Stage { enclosed: true, sheet, ..tumour() };
+        let stages = [with(localizer(), pointwise), with(liver(), liver_without_tumours), with(tumour, pointwise)];
+        let [localizer, liver, tumour] = stages;
+        Pipeline::new(localizer, liver, tumour).segment(&scan, &ALL, &Unwatched).unwrap().labels
+    };
+    let found = segment(None);
+    assert!(found.data().indexed_iter().all(|((k, j, i), &label)| (label == 2) == is_layer([k, j, i])));
+    assert_eq!(segment(Some(Sheet { exposure: 0.3, compactness: 0.2, thickness_mm: 6.0 })), truth);
 }

@@ -103,6 +103,7 @@ pub fn localizer() -> Stage {
         mirror: false,
         liver_hu: None,
         greatest_exposure: None,
+        sheet: None,
         centred_votes: false,
         enclosed: false,
         ensemble: Vec::new(),

@@ -214,6 +214,14 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
     let exposure = stage.greatest_exposure.map_or_else(String::new, |greatest| {
         format!(", at most {:.0} % of the surface outside of the liver", 100.0 * greatest)
     });
+    let sheet = stage.sheet.map_or_else(String::new, |sheet| {
+        let [exposed, ball] = [sheet.exposure, sheet.compactness].map(|share| 100.0 * share);
+        format!(
+            "; no sheets of at most {} mm with more than {exposed:.0} % of the surface outside of the liver and less than \
+             {ball:.0} % of the volume in one ball",
+            sheet.thickness_mm
+        )
+    });
     let enclosed = if stage.enclosed { ", also in what the liver encloses" } else { "" };
     let window = match stage.liver_hu {
         Some(hu) => format!("{low} to {high} HU, once the liver has {hu} HU"),
@@ -244,7 +252,7 @@ fn stage(stage: &Stage) -> Vec<(&'static str, String)> {
             },
         ),
         ("patch", format!("{} voxels, overlap {:?}{votes}{mirror}", sides(&stage.patch), stage.overlap)),
-        ("threshold", format!("{}, at least {} ml{enclosed}{exposure}", stage.threshold, stage.least_volume_ml)),
+        ("threshold", format!("{}, at least {} ml{enclosed}{exposure}{sheet}", stage.threshold, stage.least_volume_ml)),
         (
             "margin",
             format!("{} voxels in plane, {} mm across", stage.margin.in_plane_voxels, stage.margin.through_plane_mm),

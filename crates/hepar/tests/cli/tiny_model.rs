@@ -111,6 +111,7 @@ fn stage(name: StageName, network: Dimensions, weights: String, bytes: &[u8]) ->
         mirror: false,
         liver_hu: None,
         greatest_exposure: None,
+        sheet: None,
         centred_votes: false,
         enclosed: false,
         ensemble: Vec::new(),

@@ -27,11 +27,7 @@ pub fn squared_distances(seeds: ArrayView3<'_, bool>, spacing: [f64; 3]) -> Arra
 ///
 /// Slices are searched from each place outwards until they are further away than what was found, which is soon where
 /// two surfaces lie near each other.
-pub(crate) fn squared_distances_at(
-    places: ArrayView3<'_, bool>,
-    seeds: ArrayView3<'_, bool>,
-    spacing: [f64; 3],
-) -> Vec<f64> {
+pub fn squared_distances_at(places: ArrayView3<'_, bool>, seeds: ArrayView3<'_, bool>, spacing: [f64; 3]) -> Vec<f64> {
     let planar = within_slices(seeds, spacing);
     let depth = planar.dim().0;
     let nearest = |k: usize, j: usize, i: usize| {
