@@ -19,12 +19,16 @@ pub fn soft_dice(probabilities: Tensor<5>, target: Tensor<5>, weight: Tensor<5>)
 ///
 /// # Shapes
 /// - `probabilities` p, `target` g and `weight`: the same shape, values in 0..1
-/// - output: one value, 0 (perfect) to 16
+/// - output: one value, 0 (perfect) to 69 (all missed); a voxel that is found wrongly costs 17 at most
 pub fn cross_entropy(probabilities: Tensor<5>, target: Tensor<5>, weight: Tensor<5>) -> Tensor<1> {
-    // The logarithm of the least probability that 1 − p can tell from 1 in 32 bits bounds what a voxel costs.
-    let p = probabilities.clamp(1e-7, 1.0 - 1e-7);
-    let right = p.clone().log().mul(target.clone());
-    let wrong = p.neg().add_scalar(1.0).log().mul(target.neg().add_scalar(1.0));
+    // What is bounded has no slope. Each logarithm is bounded by itself, and where numbers of 32 bits end, so that a
+    // voxel which was missed with all confidence is still learnt from.
+    const LEAST_RIGHT: f32 = 1e-30;
+    // The least that 1 − p can be, but for 0.
+    const LEAST_WRONG: f32 = f32::EPSILON / 2.0;
+    let right = probabilities.clone().clamp_min(LEAST_RIGHT).log().mul(target.clone());
+    let wrong = probabilities.neg().add_scalar(1.0).clamp_min(LEAST_WRONG).log();
+    let wrong = wrong.mul(target.neg().add_scalar(1.0));
     sum(right.add(wrong).mul(weight.clone())).div(sum(weight).add_scalar(1e-7)).neg()
 }
 
@@ -68,6 +72,7 @@ fn sum(x: Tensor<5>) -> Tensor<1> {
 mod tests {
     use super::*;
     use burn::tensor::Device;
+    use burn::tensor::activation::sigmoid;
 
     fn value(loss: Tensor<1>) -> f32 {
         loss.into_data().try_to_vec::<f32>().unwrap()[0]
@@ -89,8 +94,23 @@ mod tests {
         let loss = cross_entropy(row([0.9, 0.2, 0.5, 0.0]), row([1.0, 0.0, 1.0, 1.0]), row([1.0, 1.0, 0.5, 0.0]));
         let expected = -(0.9f32.ln() + 0.8f32.ln() + 0.5 * 0.5f32.ln()) / 2.5;
         assert!((value(loss) - expected).abs() < 1e-6);
-        let wrong = cross_entropy(row([0.0; 4]), row([1.0; 4]), row([1.0; 4]));
-        assert!((value(wrong) - 16.118).abs() < 1e-2, "a wrong voxel costs much, but never everything");
+        let missed = cross_entropy(row([0.0; 4]), row([1.0; 4]), row([1.0; 4]));
+        assert!((value(missed) - 69.078).abs() < 1e-2, "a wrong voxel costs much, but never everything");
+        let wrong = cross_entropy(row([1.0; 4]), row([0.0; 4]), row([1.0; 4]));
+        assert!((value(wrong) - 16.636).abs() < 1e-2);
+    }
+
+    #[test]
+    fn cross_entropy_learns_from_a_voxel_that_was_missed_with_all_confidence() {
+        let device = Device::flex().autodiff();
+        let row = |values: [f32; 4]| Tensor::<5>::from_data([[[[values]]]], &device);
+        let logits = row([-20.0, -60.0, 5.0, 0.0]).require_grad();
+        let loss = cross_entropy(sigmoid(logits.clone()), row([1.0, 1.0, 0.0, 1.0]), row([1.0, 2.0, 1.0, 0.0]));
+        let slopes = logits.grad(&loss.backward()).unwrap().into_data().try_to_vec::<f32>().unwrap();
+        // (p − g)·w / Σw.
+        for (slope, expected) in slopes.iter().zip([-0.25f32, -0.5, 0.25 * 0.993_307, 0.0]) {
+            assert!((slope - expected).abs() < 1e-4, "{slopes:?}");
+        }
     }
 
     #[test]

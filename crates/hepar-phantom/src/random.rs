@@ -19,7 +19,10 @@ pub(crate) enum Stream {
     Vessels,
     Tumours,
     Texture,
+    /// Whether a random spec has arms and metal.
     Additions,
+    /// What these look like. The numbers that decide whether there are any are all small where there are.
+    AdditionShapes,
     /// The noise of one axial slice.
     Slice(usize),
 }
@@ -41,6 +44,7 @@ impl Stream {
             Self::Tumours => 12,
             Self::Texture => 13,
             Self::Additions => 14,
+            Self::AdditionShapes => 15,
             Self::Slice(slice) => 1000 + slice as u64,
         }
     }

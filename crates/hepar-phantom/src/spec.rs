@@ -9,6 +9,9 @@ use crate::render;
 /// No liver has room for more tumours, and each takes time to find that out.
 const MOST_TUMOURS: usize = 1000;
 
+/// Pixels of an axial slice at most: each thread draws one, and needs some fifty bytes for each of its pixels.
+const MOST_PIXELS: usize = 1 << 26;
+
 /// What to draw.
 ///
 /// Everything that is random is drawn from `seed`: the same spec gives the same voxels for any number of threads.
@@ -38,7 +41,8 @@ pub struct PhantomSpec {
     /// Least and greatest diameter of a tumour in millimetres. Where the liver has no room left, smaller ones are
     /// drawn, down to 4 mm.
     pub tumour_diameter_mm: (f64, f64),
-    /// Standard deviation of the noise in the middle of the body, in HU.
+    /// Standard deviation of the noise in HU where the cavity of chest and abdomen ends; 9 mm and more within it, as in
+    /// most of the liver, the noise is 1.1 times as much, 36 mm and more outside of it, as in the head, 0.6 times.
     pub noise_hu: f64,
     /// Whether the arms lie beside the body. A field of view of less than about 480 mm cuts them off.
     pub arms: bool,
@@ -79,8 +83,8 @@ pub enum SpecError {
     /// An axis has no voxels.
     #[error("the shape {0:?} (k, j, i) has an axis without voxels")]
     Empty([usize; 3]),
-    /// The scan would have more than 2³¹ voxels.
-    #[error("the shape {0:?} (k, j, i) has more than 2147483648 voxels")]
+    /// The scan would have more than 2³¹ voxels, or more than 2²⁶ pixels in an axial slice.
+    #[error("the shape {0:?} (k, j, i) has more than 2147483648 voxels, or 67108864 in an axial slice")]
     TooLarge([usize; 3]),
     /// A spacing is not positive, not finite or out of any scanner's range.
     #[error("the spacing {0:?} mm (k, j, i) is not within 0.05 to 100 mm")]
@@ -145,7 +149,7 @@ impl PhantomSpec {
         let rng = &mut rng;
         let body_size = f64::from(range(rng, 0.85, 1.15));
         let pixels = [192, 256, 256, 320, 384, 512][rng.random_range(0..6)];
-        // Drawn from a stream of their own: everything else stays what it was without them.
+        // Decided by a stream of their own: everything else stays what it was without them.
         let additions = &mut stream(seed, Stream::Additions);
         let (arms, metal) = (chance(additions, 0.15), chance(additions, 0.12));
         let field = f64::from(range(rng, 350.0, 440.0)) * body_size * if arms { 1.25 } else { 1.0 };
@@ -263,7 +267,12 @@ impl PhantomSpec {
         let axes = axes_of(&self.orientation).ok_or_else(|| SpecError::Orientation(self.orientation.clone()))?;
         // Finite positive spacings along three different axes cannot make a singular affine.
         let geometry = self.geometry(axes).map_err(|_| SpecError::Spacing(self.spacing))?;
-        Ok(Grid::new(geometry, axes))
+        let grid = Grid::new(geometry, axes);
+        // The product of all three sides was no overflow.
+        if grid.shape[1] * grid.shape[2] > MOST_PIXELS {
+            return Err(SpecError::TooLarge(self.shape));
+        }
+        Ok(grid)
     }
 
     /// Where the stored voxels lie.
@@ -339,6 +348,18 @@ mod tests {
         let spec = |tumours| PhantomSpec { tumours, ..Default::default() };
         assert_eq!(spec(usize::MAX).build().unwrap_err(), SpecError::Tumours(usize::MAX));
         assert!(spec(MOST_TUMOURS).check().is_ok() && spec(MOST_TUMOURS + 1).check().is_err());
+    }
+
+    #[test]
+    fn axial_slices_that_take_gigabytes_are_refused_however_they_are_stored() {
+        let check = |orientation: &str, shape: [usize; 3]| {
+            PhantomSpec { orientation: orientation.to_owned(), shape, ..Default::default() }.check().map(drop)
+        };
+        for (orientation, shape) in [("LPS", [1, 46_000, 46_000]), ("SAL", [46_000, 46_000, 1])] {
+            assert_eq!(check(orientation, shape), Err(SpecError::TooLarge(shape)));
+        }
+        assert_eq!(check("LPS", [1, 8192, 8192]), Ok(()));
+        assert_eq!(check("SAL", [1, 46_000, 46_000]), Ok(()), "many slices of one column each");
     }
 
     #[test]

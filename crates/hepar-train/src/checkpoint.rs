@@ -14,7 +14,7 @@ use hepar_model::weights::{Precision, Weights};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::TrainConfig;
+use crate::config::{ConfigError, TrainConfig};
 use crate::error::{TrainError, problem};
 use crate::lock::RunLock;
 use crate::log::Log;
@@ -41,8 +41,11 @@ const CONFIG_FILE: &str = "config.toml";
 /// File of the state in `last`.
 const STATE_FILE: &str = "state.json";
 
-/// Folder into which whoever looks on may write pictures.
-const VIEWS: &str = "validation";
+/// Folder of a run into which whoever looks on may write pictures of the validation.
+pub const VIEWS: &str = "validation";
+
+/// File in [`VIEWS`] that says what the pictures show: without it they are those of nobody.
+pub const VIEWS_INDEX: &str = "validation.json";
 
 /// File of the score in `best`.
 const SCORE_FILE: &str = "score.json";
@@ -76,6 +79,10 @@ pub(crate) struct State {
     pub stalled: u32,
     /// Fingerprint of the cases.
     pub cases: String,
+    /// SHA-256 of the file with the weights that the run began with; `None` where there was none, or an earlier version of
+    /// hepar began the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
 }
 
 /// What is known of the best weights.
@@ -128,6 +135,7 @@ impl State {
             validated: 0,
             stalled: 0,
             cases,
+            start: None,
         }
     }
 }
@@ -267,10 +275,15 @@ impl OwnFolder {
 
     /// Writes `config.toml`, when the run begins or goes on.
     ///
-    /// What an earlier run left as its best is removed when there is no checkpoint: it is not of this run.
+    /// What an earlier run left as its best, and what says which pictures are of its validation, is removed when there is no
+    /// checkpoint: it is not of this run.
     pub fn begin(&self, config: &TrainConfig) -> Result<(), TrainError> {
         if !self.path(LAST).exists() {
             remove(&self.path(BEST))?;
+            let index = self.path(VIEWS).join(VIEWS_INDEX);
+            if index.is_file() {
+                fs::remove_file(&index).map_err(|error| problem(&index, &error))?;
+            }
         }
         write(&self.path(CONFIG_FILE), config.to_toml()?.as_bytes())
     }
@@ -337,14 +350,18 @@ impl OwnFolder {
 
 /// The first field in which two configurations differ that may not change while a run goes on.
 ///
-/// The number of steps, the learning rate and the distances of validations and checkpoints may.
+/// The number of steps, the learning rate, the distances of validations and checkpoints may, and what only goes into the
+/// model that is made of the run.
 fn difference(before: &TrainConfig, now: &TrainConfig) -> Result<Option<String>, TrainError> {
     // Configurations of two stages differ in much else.
     if before.stage != now.stage {
         return Ok(Some("stage".to_owned()));
     }
-    let table = |config: &TrainConfig| config.to_toml().map(|text| text.parse::<toml::Table>().unwrap_or_default());
-    let may_change = ["steps", "learning_rate", "validate_every", "checkpoint_every"];
+    let table = |config: &TrainConfig| -> Result<toml::Table, ConfigError> {
+        config.to_toml()?.parse::<toml::Table>().map_err(|error| ConfigError::Toml(error.to_string()))
+    };
+    let may_change =
+        ["steps", "learning_rate", "validate_every", "checkpoint_every", "greatest_exposure", "sheet", "enclosed"];
     let (before, now) = (table(before)?, table(now)?);
     let fields = before.keys().chain(now.keys()).filter(|field| !may_change.contains(&field.as_str()));
     Ok(fields.into_iter().find(|field| before.get(*field) != now.get(*field)).cloned())
@@ -388,12 +405,23 @@ mod tests {
     #[test]
     fn only_what_may_change_while_a_run_goes_on_is_let_through() {
         let config = TrainConfig::preset(StageName::Liver);
-        let longer = TrainConfig { steps: 9, learning_rate: 0.5, validate_every: 3, ..config.clone() };
+        let longer = TrainConfig { steps: 9, learning_rate: 0.5, validate_every: 3, enclosed: true, ..config.clone() };
         assert_eq!(difference(&config, &longer).unwrap(), None);
         let other = TrainConfig { schedule: Schedule::Constant, ..config.clone() };
         assert_eq!(difference(&config, &other).unwrap().as_deref(), Some("schedule"));
         let held_out = TrainConfig { fold: Some(1), ..config.clone() };
         assert_eq!(difference(&config, &held_out).unwrap().as_deref(), Some("fold"));
+    }
+
+    #[test]
+    fn a_seed_that_no_file_can_state_is_refused_and_makes_no_two_runs_alike() {
+        let config = |seed| TrainConfig { seed, ..TrainConfig::preset(StageName::Liver) };
+        let greatest = i64::MAX.unsigned_abs();
+        config(greatest).check().unwrap();
+        assert_eq!(difference(&config(1), &config(greatest)).unwrap().as_deref(), Some("seed"));
+        let error = config(greatest + 1).check().unwrap_err().to_string();
+        assert!(error.contains("seed = 9223372036854775808"), "{error}");
+        assert!(difference(&config(greatest + 1), &config(greatest + 2)).is_err());
     }
 
     #[test]

@@ -102,7 +102,10 @@ pub enum DataError {
         label: u8,
     },
     /// A case has no liver.
-    #[error("the labels {} hold no liver: take the case out of the data, or name it in exclude", .0.display())]
+    #[error(
+        "the labels {} hold no liver: take the case out of the data, or name it in exclude, which leaves out the patient's \
+         other scans, too", .0.display()
+    )]
     NoLiver(PathBuf),
     /// There is no room for prepared cases.
     #[error(
@@ -125,7 +128,7 @@ pub enum DataError {
     },
     /// Nothing is left to train on.
     #[error("no case is left to train the {0} stage on: {1}")]
-    NothingToTrainOn(&'static str, &'static str),
+    NothingToTrainOn(&'static str, String),
     /// The held-out fold has no case.
     #[error("fold {fold} of {folds} holds no case: take another fold, or fewer folds")]
     EmptyFold {
@@ -232,6 +235,12 @@ pub enum StartError {
     /// It does not hold weights of the network that is trained.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// It is not the file that the run began with, whose false lesions are to be found again.
+    #[error(
+        "it is not the file that {} was begun with, so that the hard negatives would be others; put that one back, or begin \
+         in a new folder", .0.display()
+    )]
+    Changed(PathBuf),
 }
 
 /// What is wrong with a file or folder of a run.

@@ -38,6 +38,7 @@ pub mod split;
 pub mod validate;
 
 pub use check::{CaseReport, Finding, LabelFacts, ScanFacts, check};
+pub use checkpoint::{VIEWS, VIEWS_INDEX};
 pub use config::{Augmentation, ConfigError, LesionDraw, Loss, Schedule, TrainConfig};
 pub use dataset::{Case, PatientId, Source, discover, discover_all};
 pub use error::{DataError, StartError, TrainError};

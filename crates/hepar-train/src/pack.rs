@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use hepar_formats::{GridHeader, WriteError, has_unit_grid, write_labels, write_scan};
+use hepar_formats::{GridHeader, WriteError, has_unit_grid, write_atomically, write_labels, write_scan};
 use hepar_model::stage::Grid;
-use hepar_volume::{Margin, Reach, Volume, VoxelBox, resample_nearest, resize_mean};
+use hepar_volume::{Margin, Reach, Volume, VoxelBox, resize_mean};
 use rayon::prelude::*;
 
-use crate::dataset::{Case, Source};
+use crate::dataset::{CROPPED_MARK, Case, Source};
 use crate::error::DataError;
-use crate::prepare::read_canonical;
+use crate::prepare::{read_canonical, resized_labels};
+
+/// What the file beside a copy says by which it is known to be cropped.
+const CROPPED_TEXT: &str = "hepar data pack kept what is around the liver. No localizer is trained on this scan.\n";
 
 /// What is kept of a scan.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +63,14 @@ pub enum PackError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The file that says that a copy is cropped cannot be written.
+    #[error("write {}: {source}", path.display())]
+    Mark {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
 }
 
 impl Packing {
@@ -68,9 +80,9 @@ impl Packing {
     /// Writes the scans among `cases` as `CASE_ct.nii.gz` and `CASE_label.nii.gz` into `folder`, below the folder that
     /// the case is named after, in canonical orientation; how many there were. Single slices are left out, and so are
     /// scans whose header nobody filled in: a copy would state sizes of its own, and nothing would tell that they are
-    /// false.
+    /// false. `CASE_cropped.txt` beside a copy keeps it from the localizer, which sees whole slices.
     ///
-    /// Hounsfield units of coarser voxels are means of those they cover, labels those of the nearest voxel.
+    /// Hounsfield units of coarser voxels are means of those they cover, and labels what at least half of these are.
     ///
     /// No file is overwritten.
     ///
@@ -113,10 +125,14 @@ impl Packing {
         let grid = scan.geometry().resized(shape).unwrap_or_else(|error| unreachable!("{error}"));
         let hu = resize_mean(scan.data(), shape).mapv(|hu| self.rounded(hu));
         let hu = Volume::new(hu, grid.clone()).unwrap_or_else(|error| unreachable!("{error}"));
-        let truth = resample_nearest(&truth, &grid, 0);
-        let [ct, label] = copies(case, folder);
+        let truth = Volume::new(resized_labels(truth.data(), shape), grid.clone());
+        let truth = truth.unwrap_or_else(|error| unreachable!("{error}"));
+        let [ct, label, mark] = copies(case, folder);
         let below = ct.parent().unwrap_or(folder);
         fs::create_dir_all(below).map_err(|source| PackError::Folder { path: below.to_owned(), source })?;
+        // First, so that no copy is ever without it.
+        let marked = write_atomically(&mark, |file| file.write_all(CROPPED_TEXT.as_bytes()));
+        marked.map_err(|source| PackError::Mark { path: mark, source })?;
         let header = GridHeader::from_geometry(&grid);
         write_scan(&ct, &hu, &header)?;
         Ok(write_labels(&label, &truth, &header)?)
@@ -140,15 +156,18 @@ impl std::fmt::Display for Packed {
     }
 }
 
-/// The files that a scan and its labels become.
-fn copies(case: &Case, folder: &Path) -> [PathBuf; 2] {
-    ["ct", "label"].map(|ending| folder.join(format!("{}_{ending}.nii.gz", case.name)))
+/// The files that a scan and its labels become, and the one that says that they are cropped.
+fn copies(case: &Case, folder: &Path) -> [PathBuf; 3] {
+    ["_ct.nii.gz", "_label.nii.gz", CROPPED_MARK].map(|ending| folder.join(format!("{}{ending}", case.name)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainConfig;
     use crate::dataset::{PatientId, discover};
+    use crate::split::Split;
+    use hepar_model::stage::StageName;
     use hepar_volume::Geometry;
 
     #[test]
@@ -219,6 +238,38 @@ mod tests {
         assert_eq!(discover(std::slice::from_ref(&to)).unwrap().len(), 4);
         assert_eq!(patients(&to), patients(&from));
         assert!(patients(&to).contains(&PatientId::kept_for_tests()));
+    }
+
+    #[test]
+    fn a_copy_of_a_case_whose_name_says_nothing_is_the_same_patient_as_the_original() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("packed"));
+        let write = |path: PathBuf| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        };
+        let files = ["anna/PATIENT_DICOM/1", "anna/MASKS_DICOM/liver/1", "volume-200.nii", "segmentation-200.nii"];
+        files.iter().for_each(|file| write(from.join(file)));
+        let cases = discover(&[from]).unwrap();
+        cases.iter().flat_map(|case| copies(case, &to)).for_each(write);
+        let patients = |cases: &[Case]| -> Vec<String> { cases.iter().map(|case| case.patient.to_string()).collect() };
+        assert_eq!(patients(&cases), ["from/anna", "from/volume-200"]);
+        assert_eq!(patients(&discover(&[to]).unwrap()), patients(&cases));
+    }
+
+    #[test]
+    fn the_localizer_is_trained_on_no_packed_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        write_pair(&from, ["data/anna_ct.nii.gz", "data/anna_label.nii.gz"], 2.0);
+        let cases = discover(&[from]).unwrap();
+        Packing::STANDARD.write(&cases, &to).unwrap();
+        let packed = discover(&[to]).unwrap();
+        let split = |cases: &[Case], stage| Split::new(cases, &TrainConfig::preset(stage));
+        assert_eq!(split(&cases, StageName::Localizer).unwrap().training, cases);
+        let error = split(&packed, StageName::Localizer).unwrap_err().to_string();
+        assert!(error.contains("1 cropped in plane"), "{error}");
+        assert_eq!(split(&packed, StageName::Tumour).unwrap().training, packed);
     }
 
     #[test]

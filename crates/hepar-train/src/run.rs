@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use hepar_model::bundle::sha256;
 use hepar_model::engine::{Engine, Network};
 use hepar_model::stage::StageName;
 use hepar_model::weights::Weights;
@@ -16,7 +17,7 @@ use hepar_pipeline::{PipelineError, Watch};
 use crate::checkpoint::{OwnFolder, State};
 use crate::config::TrainConfig;
 use crate::dataset::discover;
-use crate::error::{DataError, TrainError};
+use crate::error::{DataError, StartError, TrainError};
 use crate::learner::Learner;
 use crate::loader::{Batch, Batches, prefetch};
 use crate::log::Log;
@@ -88,6 +89,14 @@ struct Looking<'a> {
     moment: Moment,
 }
 
+/// The weights that a run begins with.
+#[derive(Debug)]
+struct Start {
+    weights: Weights,
+    /// Of the file's bytes.
+    sha256: String,
+}
+
 /// Threads that make batches for a GPU at most, eight: each has three batches in memory.
 const MOST_LOADERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
@@ -136,12 +145,20 @@ fn train_until(
     let folder = OwnFolder::open(run)?;
     let cases = split.fingerprint();
     let checkpoint = folder.resume(config, &cases)?;
-    let state = checkpoint.as_ref().map_or_else(|| State::new(cases), |checkpoint| checkpoint.state.clone());
+    let mut state = checkpoint.as_ref().map_or_else(|| State::new(cases), |checkpoint| checkpoint.state.clone());
     if is_finished(&state, config) {
         return Ok(Summary::of(&state, config));
     }
     let is_start_needed = checkpoint.is_none() || config.hard_negatives > 0.0;
     let start = if is_start_needed { starting_weights(config)? } else { None };
+    let hash = start.as_ref().map(|start| start.sha256.clone());
+    if checkpoint.is_none() {
+        state.start = hash;
+    } else if hash.is_some() && state.start.is_some() && hash != state.start {
+        let path = config.start.clone().unwrap_or_default();
+        return Err(TrainError::Start { path, source: StartError::Changed(run.to_owned()) });
+    }
+    let start = start.map(|start| start.weights);
     let progress = Progress::begin(control.progress, config.steps, state.step);
     for (key, entry) in unmatched {
         progress.say(&format!("{}: {key} names {entry}, which is no case in the folders", config.stage));
@@ -182,11 +199,12 @@ fn loaders(place: Place) -> NonZeroUsize {
 }
 
 /// The weights in the file that the configuration names, if it names one.
-fn starting_weights(config: &TrainConfig) -> Result<Option<Weights>, TrainError> {
+fn starting_weights(config: &TrainConfig) -> Result<Option<Start>, TrainError> {
     let Some(path) = &config.start else { return Ok(None) };
     let failed = |source| TrainError::Start { path: path.clone(), source };
     let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
-    Ok(Some(Weights::from_safetensors(config.network()?, &bytes).map_err(|error| failed(error.into()))?))
+    let weights = Weights::from_safetensors(config.network()?, &bytes).map_err(|error| failed(error.into()))?;
+    Ok(Some(Start { weights, sha256: sha256(&bytes) }))
 }
 
 /// Reads the cases to train on and those that are held out, if any; `None` when cancelled.
@@ -280,14 +298,20 @@ impl Session<'_> {
 
     fn learn(&self, mut learner: Learner, mut batches: Batches) -> Result<Summary, TrainError> {
         let (start, before, first) = (Instant::now(), learner.state.seconds, learner.state.step);
-        // The row of a step whose validation was cancelled is written again, with its score.
-        let is_row_open = owes_validation(&learner.state, self.config) && learner.state.latest.is_some();
+        // The row of a step whose validation or statistics were cut off is written again, with its score.
+        let owes_statistics = first >= self.config.steps && !learner.state.recalibrated;
+        let is_row_open =
+            learner.state.latest.is_some() && (owes_statistics || owes_validation(&learner.state, self.config));
         let mut logged = if is_row_open { first - 1 } else { first };
         let mut log = Log::open(&self.folder.log(), logged)?;
         let mut is_saved = true;
         loop {
             let step = learner.state.step;
             if step >= self.config.steps && !learner.state.recalibrated && !(self.is_cancelled)(Moment::After(step)) {
+                if !is_saved {
+                    // Where a batch fails, the statistics are of no use; what was learned is kept.
+                    learner.save(&self.folder)?;
+                }
                 learner.recalibrate(self.config, &mut batches)?;
                 is_saved = false;
             }

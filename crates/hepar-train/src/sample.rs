@@ -91,7 +91,7 @@ impl<'a> Sampler<'a> {
     /// When there is no case, or none with a lesion for the tumour stage.
     pub fn new(config: &'a TrainConfig, material: &'a Material) -> Result<Self, DataError> {
         let (real, phantoms) = (Pool::new(&material.real), Pool::new(&material.phantoms));
-        let nothing = |why| Err(DataError::NothingToTrainOn(config.stage.as_str(), why));
+        let nothing = |why: &str| Err(DataError::NothingToTrainOn(config.stage.as_str(), why.to_owned()));
         if real.is_empty() && phantoms.is_empty() {
             return nothing("no case could be prepared");
         }
@@ -230,7 +230,7 @@ impl<'a> Sampler<'a> {
         if rng.random::<f64>() < augmentation.lesions {
             paint_lesions(rng, &mut taken, case.spacing, augmentation);
         }
-        let mut input = intensity.apply(taken.hu, window, rng);
+        let mut input = intensity.apply(taken.hu, &taken.inside, window, rng);
         // Beyond the case is what inference pads with, whatever was done to the brightness.
         input.zip_mut_with(&taken.inside, |value, inside| {
             if !inside {

@@ -59,7 +59,8 @@ impl Split {
     ///
     /// The patient who is kept for tests and those that the configuration excludes are left out, and so are cases that
     /// its stage cannot use. The folds depend neither on the stage nor on the other cases, so that a patient is held
-    /// out from all three networks of a fold, even when each is trained on folders of its own.
+    /// out from all three networks of a fold, even when each is trained on folders of its own; only for single slices of
+    /// a patient without a folder must the scans be among the cases.
     ///
     /// # Errors
     /// When there is nothing to train on, or the held-out fold is empty.
@@ -103,7 +104,8 @@ impl Split {
     fn checked(self, config: &TrainConfig) -> Result<Self, DataError> {
         // Who wants phantoms alone says so by their share; else a scan that is missing would not be missed.
         if self.training.is_empty() && (config.phantoms == 0 || config.phantom_share < 1.0) {
-            let why = "the cases are excluded, held out, or not usable for this stage";
+            let left_out = self.left_out_text().map(|text| format!(" ({text})")).unwrap_or_default();
+            let why = format!("the cases are excluded, held out, or not usable for this stage{left_out}");
             return Err(DataError::NothingToTrainOn(config.stage.as_str(), why));
         }
         match config.fold {
@@ -139,7 +141,9 @@ fn reason_against(case: &Case, config: &TrainConfig) -> Option<LeftOut> {
     }
     match (&case.source, config.stage) {
         (Source::Slices { .. }, stage) => (stage != StageName::Localizer).then_some(LeftOut::Slices),
-        (Source::Volume { .. }, StageName::Localizer) => lists(&config.cropped, &case.name).then_some(LeftOut::Cropped),
+        (Source::Volume { .. }, StageName::Localizer) => {
+            (case.is_cropped || lists(&config.cropped, &case.name)).then_some(LeftOut::Cropped)
+        }
         (Source::Volume { .. }, StageName::Liver) => None,
         (Source::Volume { .. }, StageName::Tumour) => {
             lists(&config.liver_only, &case.name).then_some(LeftOut::LiverOnly)
@@ -185,12 +189,12 @@ mod tests {
 
     fn volume(name: &str) -> Case {
         let source = Source::Volume { image: name.into(), labels: name.into() };
-        Case { name: name.to_owned(), patient: PatientId::of(name), source }
+        Case { name: name.to_owned(), patient: PatientId::of(name), source, is_cropped: false }
     }
 
     fn slices(name: &str) -> Case {
         let source = Source::Slices { file: name.into(), indices: vec![0] };
-        Case { name: name.to_owned(), patient: PatientId::of(name), source }
+        Case { name: name.to_owned(), patient: PatientId::of(name), source, is_cropped: false }
     }
 
     fn everything() -> Vec<Case> {

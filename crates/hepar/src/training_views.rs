@@ -5,17 +5,11 @@ use std::{fs, io};
 
 use hepar_report::page::TrainingPicture;
 use hepar_report::{embedded_png, overlay};
-use hepar_train::View;
+use hepar_train::{VIEWS, VIEWS_INDEX, View};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::output::{OutputError, write_file};
-
-/// The folder with the pictures.
-const FOLDER: &str = "validation";
-
-/// What each of them shows.
-const INDEX_FILE: &str = "validation.json";
 
 /// What a picture shows.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,7 +27,7 @@ struct Entry {
 /// # Errors
 /// When a picture cannot be made or written.
 pub(crate) fn write_views(run: &Path, step: u64, views: &[View]) -> Result<(), Error> {
-    let folder = run.join(FOLDER);
+    let folder = run.join(VIEWS);
     let mut index = Vec::new();
     for (number, View { case, dice, hu, truth, found }) in (1..).zip(views) {
         let file = format!("{number}.png");
@@ -43,7 +37,7 @@ pub(crate) fn write_views(run: &Path, step: u64, views: &[View]) -> Result<(), E
         write_file(&path, &picture.png().map_err(|error| failed(error.into()))?)?;
         index.push(Entry { file, step, case: case.clone(), dice: *dice });
     }
-    let path = folder.join(INDEX_FILE);
+    let path = folder.join(VIEWS_INDEX);
     let text = serde_json::to_string_pretty(&index).map_err(|error| OutputError::new(&path, io::Error::from(error)))?;
     Ok(write_file(&path, text.as_bytes())?)
 }
@@ -53,8 +47,8 @@ pub(crate) fn write_views(run: &Path, step: u64, views: &[View]) -> Result<(), E
 /// # Errors
 /// When a file that is there cannot be read.
 pub(crate) fn read_views(run: &Path) -> Result<Vec<TrainingPicture>, Error> {
-    let folder = run.join(FOLDER);
-    let path = folder.join(INDEX_FILE);
+    let folder = run.join(VIEWS);
+    let path = folder.join(VIEWS_INDEX);
     let text = match fs::read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         text => text.map_err(|source| input(&path, source))?,

@@ -32,7 +32,7 @@ struct Arm {
 
 impl Additions {
     pub(crate) fn new(spec: &PhantomSpec, body: &Body, skeleton: &Skeleton) -> Self {
-        let mut rng = stream(spec.seed, Stream::Additions);
+        let mut rng = stream(spec.seed, Stream::AdditionShapes);
         let mut arm = |side: f32| {
             let (radius, fat) = (range(&mut rng, 34.0, 46.0), range(&mut rng, 4.0, 12.0));
             let gap = range(&mut rng, 2.0, 14.0);
@@ -91,5 +91,26 @@ impl Additions {
                 *hu += strength * near * (count.round() * angle).cos() - 0.3 * strength * near;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_random_patient_has_arms_does_not_say_how_thick_they_are() {
+        let mut thickest = [0.0_f32; 2];
+        for seed in 0..2000 {
+            let spec = PhantomSpec::random(seed);
+            if spec.arms {
+                let additions = Additions::new(&spec, &Body::new(seed, 1.0), &Skeleton::new(seed));
+                for (thickest, arm) in thickest.iter_mut().zip(&additions.arms) {
+                    // The shoulder is 1.2 times as thick.
+                    *thickest = thickest.max(arm.skin.pieces[0].radii[0] / 1.2);
+                }
+            }
+        }
+        assert!(thickest.iter().all(|radius| *radius > 40.0), "{thickest:?}");
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn darken_lesions(rng: &mut impl Rng, sample: &mut Extract) {
     let (Some(liver), Some(lesions)) = (mean_of(sample, 1), mean_of(sample, 2)) else { return };
     let drop = rng.random::<f32>() * (DARKEST_HU - (liver - lesions)).max(0.0);
     // The edge of a lesion is between it and what is beside it, and stays so; half of a voxel at the edge is lesion.
-    let share = blurred(sample.labels.mapv(|label| if label == 2 { 1.0 } else { 0.0 }));
+    let share = blurred(sample.labels.mapv(|label| if label == 2 { 1.0 } else { 0.0 }), &sample.inside);
     for ((hu, label), share) in sample.hu.iter_mut().zip(&sample.labels).zip(share) {
         *hu -= drop * if *label == 2 { share.max(0.5) } else { share };
     }

@@ -1,7 +1,7 @@
 //! How bright, noisy and sharp a sample is.
 
 use hepar_model::stage::Window;
-use ndarray::{Array3, Axis, Zip};
+use ndarray::{Array2, Array3, ArrayView3, Axis, Zip};
 use rand::Rng;
 
 use crate::config::Augmentation;
@@ -34,13 +34,14 @@ impl Intensity {
         Self { gain, shift, noise, gamma, blur, thickness, clip }
     }
 
-    /// Varies Hounsfield units, `[d, h, w]`, and turns them into what the network sees, 0..=1.
-    pub fn apply(&self, mut hu: Array3<f32>, window: Window, rng: &mut impl Rng) -> Array3<f32> {
+    /// Varies Hounsfield units, `[d, h, w]`, and turns them into what the network sees, 0..=1; what lies in the case, as
+    /// `inside` says, takes nothing from what lies beyond it.
+    pub fn apply(&self, mut hu: Array3<f32>, inside: &Array3<bool>, window: Window, rng: &mut impl Rng) -> Array3<f32> {
         if self.thickness > 1 {
-            hu = thickened(&hu, self.thickness);
+            hu = thickened(&hu, inside, self.thickness);
         }
         if self.blur {
-            hu = blurred(hu);
+            hu = blurred(hu, inside);
         }
         let [low, high] = self.clip.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
         hu.mapv_inplace(|hu| hu.clamp(low, high) * self.gain + self.shift);
@@ -65,31 +66,59 @@ fn normal(rng: &mut impl Rng) -> f32 {
     (sum as f32 - 131_070.0) / 37_837.23
 }
 
-/// Every `thickness` slices averaged, and the slices between the averages' centres mixed from them.
-fn thickened(hu: &Array3<f32>, thickness: usize) -> Array3<f32> {
-    let depth = hu.len_of(Axis(0));
-    let thick: Vec<_> =
-        hu.axis_chunks_iter(Axis(0), thickness).filter_map(|slices| slices.mean_axis(Axis(0))).collect();
+/// Every `thickness` slices averaged, as far as they lie inside, and the slices between the averages' centres mixed from them.
+fn thickened(hu: &Array3<f32>, inside: &Array3<bool>, thickness: usize) -> Array3<f32> {
+    let chunks = hu.axis_chunks_iter(Axis(0), thickness).zip(inside.axis_chunks_iter(Axis(0), thickness));
+    let thick: Vec<Array2<Option<f32>>> = chunks.map(|(hu, inside)| mean_inside(hu, inside)).collect();
     let mut mixed = hu.clone();
     for (k, mut slice) in mixed.axis_iter_mut(Axis(0)).enumerate() {
         let position = ((k as f32 + 0.5) / thickness as f32 - 0.5).clamp(0.0, (thick.len() - 1) as f32);
         let lower = position as usize;
         let (upper, weight) = ((lower + 1).min(thick.len() - 1), position - lower as f32);
-        Zip::from(&mut slice).and(&thick[lower]).and(&thick[upper]).for_each(|v, &a, &b| *v = a + (b - a) * weight);
+        Zip::from(&mut slice).and(&thick[lower]).and(&thick[upper]).for_each(|v, &a, &b| match (a, b) {
+            (Some(a), Some(b)) => *v = a + (b - a) * weight,
+            (Some(only), None) | (None, Some(only)) => *v = only,
+            (None, None) => {}
+        });
     }
-    debug_assert_eq!(mixed.len_of(Axis(0)), depth);
     mixed
 }
 
-/// A quarter, a half, a quarter of neighbours along each axis; the borders repeat their voxels.
-pub(super) fn blurred(hu: Array3<f32>) -> Array3<f32> {
+/// Means of slices, `[k, h, w]`, over the voxels that lie inside; `None` where none does.
+fn mean_inside(hu: ArrayView3<'_, f32>, inside: ArrayView3<'_, bool>) -> Array2<Option<f32>> {
+    let (_, height, width) = hu.dim();
+    let mut sums = Array2::from_elem((height, width), (0.0_f32, 0.0_f32));
+    for (slice, inside) in hu.outer_iter().zip(inside.outer_iter()) {
+        Zip::from(&mut sums).and(slice).and(inside).for_each(|(sum, count), &hu, &inside| {
+            if inside {
+                *sum += hu;
+                *count += 1.0;
+            }
+        });
+    }
+    sums.mapv(|(sum, count)| (count > 0.0).then(|| sum / count))
+}
+
+/// A quarter, a half, a quarter of neighbours along each axis; at the borders, and where a neighbour lies on another of the
+/// `sides`, voxels are repeated.
+pub(super) fn blurred<T: PartialEq>(hu: Array3<f32>, sides: &Array3<T>) -> Array3<f32> {
     (0..3).fold(hu, |hu, axis| {
-        let last = hu.len_of(Axis(axis)) - 1;
+        let axis = Axis(axis);
+        let last = hu.len_of(axis) - 1;
         let mut soft = hu.clone();
-        for (index, mut plane) in soft.axis_iter_mut(Axis(axis)).enumerate() {
-            let before = hu.index_axis(Axis(axis), index.saturating_sub(1));
-            let after = hu.index_axis(Axis(axis), (index + 1).min(last));
-            Zip::from(&mut plane).and(before).and(after).for_each(|v, &a, &b| *v = 0.5 * *v + 0.25 * (a + b));
+        for (index, mut plane) in soft.axis_iter_mut(axis).enumerate() {
+            let (before, after) = (index.saturating_sub(1), (index + 1).min(last));
+            Zip::from(&mut plane)
+                .and(hu.index_axis(axis, before))
+                .and(hu.index_axis(axis, after))
+                .and(sides.index_axis(axis, before))
+                .and(sides.index_axis(axis, index))
+                .and(sides.index_axis(axis, after))
+                .for_each(|v, &a, &b, side_a, side, side_b| {
+                    let a = if side_a == side { a } else { *v };
+                    let b = if side_b == side { b } else { *v };
+                    *v = 0.5 * *v + 0.25 * (a + b);
+                });
         }
         soft
     })
@@ -107,10 +136,15 @@ mod tests {
         Array3::from_shape_fn((12, 6, 7), |(k, j, i)| (k * 20) as f32 + (j * i) as f32 - 150.0)
     }
 
+    /// All voxels of the ramp lie in the case.
+    fn everywhere() -> Array3<bool> {
+        ramp().mapv(|_| true)
+    }
+
     #[test]
     fn without_augmentation_only_the_window_is_applied() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let seen = Intensity::draw(&mut rng, &Augmentation::NONE).apply(ramp(), WINDOW, &mut rng);
+        let seen = Intensity::draw(&mut rng, &Augmentation::NONE).apply(ramp(), &everywhere(), WINDOW, &mut rng);
         assert_eq!(seen, ramp().mapv(|hu| WINDOW.apply(hu)));
     }
 
@@ -129,7 +163,7 @@ mod tests {
         let mut seen_twice = Vec::new();
         for seed in 0..40 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let seen = Intensity::draw(&mut rng, &strong).apply(ramp(), WINDOW, &mut rng);
+            let seen = Intensity::draw(&mut rng, &strong).apply(ramp(), &everywhere(), WINDOW, &mut rng);
             assert!(seen.iter().all(|value| (0.0..=1.0).contains(value)));
             seen_twice.push(seen);
         }
@@ -138,13 +172,34 @@ mod tests {
 
     #[test]
     fn blur_and_thick_slices_keep_what_is_even_and_soften_what_is_not() {
-        let even = Array3::from_elem((7, 4, 5), 40.0);
-        assert_eq!(blurred(even.clone()), even);
-        assert_eq!(thickened(&even, 3), even);
-        let edge = Array3::from_shape_fn((8, 1, 1), |(k, _, _)| if k < 4 { 0.0 } else { 100.0 });
-        assert_eq!(blurred(edge.clone()).into_raw_vec_and_offset().0, [0.0, 0.0, 0.0, 25.0, 75.0, 100.0, 100.0, 100.0]);
-        let thick = thickened(&edge, 2).into_raw_vec_and_offset().0;
+        let even = Array3::from_elem((7, 4, 5), 40.0_f32);
+        let inside = even.mapv(|_| true);
+        assert_eq!(blurred(even.clone(), &inside), even);
+        assert_eq!(thickened(&even, &inside, 3), even);
+        let edge = Array3::from_shape_fn((8, 1, 1), |(k, _, _)| if k < 4 { 0.0_f32 } else { 100.0 });
+        let inside = edge.mapv(|_| true);
+        let soft = blurred(edge.clone(), &inside).into_raw_vec_and_offset().0;
+        assert_eq!(soft, [0.0, 0.0, 0.0, 25.0, 75.0, 100.0, 100.0, 100.0]);
+        let thick = thickened(&edge, &inside, 2).into_raw_vec_and_offset().0;
         assert_eq!(thick, [0.0, 0.0, 0.0, 25.0, 75.0, 100.0, 100.0, 100.0]);
+    }
+
+    #[test]
+    fn blur_and_thick_slices_take_nothing_from_beyond_the_case() {
+        // A case of 110 HU with seven slices and six columns in a larger sample.
+        let inside = Array3::from_shape_fn((12, 6, 9), |(k, _, i)| (2..9).contains(&k) && i < 6);
+        let hu = inside.mapv(|inside| if inside { 110.0 } else { WINDOW.0[0] });
+        for thickness in [2, 3] {
+            let varied = blurred(thickened(&hu, &inside, thickness), &inside);
+            assert!(varied.iter().zip(&inside).all(|(hu, inside)| !inside || *hu == 110.0), "{varied}");
+        }
+    }
+
+    #[test]
+    fn across_a_border_nothing_is_blurred() {
+        let sides = Array3::from_shape_fn((4, 4, 8), |(_, _, i)| i < 4);
+        let hu = sides.mapv(|side| if side { 110.0 } else { -800.0 });
+        assert_eq!(blurred(hu.clone(), &sides), hu);
     }
 
     #[test]

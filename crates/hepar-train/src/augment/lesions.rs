@@ -8,7 +8,7 @@
 //! Some may bulge out of the liver, or else the liver's network leaves out what lies at its edge. Some may be as dark as
 //! fluid, or else it takes them for a gall bladder.
 
-use ndarray::Array3;
+use ndarray::{Array3, Zip};
 use rand::Rng;
 
 use super::intensity::blurred;
@@ -75,7 +75,8 @@ struct Kind {
 /// The tissue that lesions are painted into, as it was before the first.
 struct Tissue {
     hu: Array3<f32>,
-    /// The same without most of its noise.
+    /// The same without most of its noise; nothing is mixed across the liver's border, or else the step to what lies beside it
+    /// would be taken for noise.
     smooth: Array3<f32>,
     labels: Array3<u8>,
     /// Mean of the liver.
@@ -148,7 +149,8 @@ fn between(rng: &mut impl Rng, [low, high]: [f64; 2]) -> f64 {
 impl Tissue {
     /// What a sample shows, whose liver has `liver` Hounsfield units on average.
     fn of(sample: &Extract, liver: f32) -> Self {
-        let (hu, smooth) = (sample.hu.clone(), blurred(sample.hu.clone()));
+        let sides = Zip::from(&sample.labels).and(&sample.inside).map_collect(|label, inside| (*label != 0, *inside));
+        let (hu, smooth) = (sample.hu.clone(), blurred(sample.hu.clone(), &sides));
         Self { hu, smooth, labels: sample.labels.clone(), liver }
     }
 }
@@ -335,7 +337,7 @@ mod tests {
         let outside = || labels.indexed_iter().filter(|(voxel, label)| **label == 2 && before[*voxel] == 0);
         assert!(outside().count() > 100);
         assert!(outside().all(|(voxel, _)| second[voxel] == first[voxel]), "the second does not bulge");
-        // Well inside of the third one, away from the blurred edge of the liver, nothing is left of fat.
+        // Well inside of the third one nothing is left of fat.
         let inside = |(_, j, i): (usize, usize, usize)| (43..45).contains(&i) && (28..36).contains(&j);
         assert!(outside().all(|(voxel, _)| voxel.0.abs_diff(16) > 1 || !inside(voxel) || third[voxel] > -30.0));
     }
@@ -347,10 +349,36 @@ mod tests {
             after.hu.zip_mut_with(&after.labels, |hu, label| *hu = if *label == 0 { hard } else { *hu });
             let before = after.hu.clone();
             paint_lesions(&mut ChaCha8Rng::seed_from_u64(seed), &mut after, [2.5, 1.0, 1.0], &bulging(1.0));
-            // At the very edge, at 40 in `i` and 4 in `k`, the scan without its noise is between liver and what is beside it.
-            let far = after.labels.indexed_iter().filter(|((k, _, i), _)| *i > 41 || *k < 2);
-            assert!(far.into_iter().all(|(voxel, label)| *label == 0 && after.hu[voxel] == before[voxel]));
+            let beside = after.labels.indexed_iter().filter(|((k, _, i), _)| *i >= 40 || *k < 4);
+            assert!(beside.into_iter().all(|(voxel, label)| *label == 0 && after.hu[voxel] == before[voxel]));
         }
+    }
+
+    #[test]
+    fn at_the_face_of_the_liver_a_lesion_is_as_bright_as_deeper_in_it() {
+        let mut lung = sample();
+        lung.hu.zip_mut_with(&lung.labels, |hu, label| *hu = if *label == 0 { -800.0 } else { *hu });
+        let tissue = Tissue::of(&lung, 110.0);
+        let mut pairs = 0;
+        for seed in 0..30 {
+            let (mut after, mut rng) = (sample(), ChaCha8Rng::seed_from_u64(seed));
+            after.hu.assign(&lung.hu);
+            let kind = Kind { is_bulging: false, is_fluid: false };
+            let drawn = Lesion::draw(&mut rng, kind, [16, 32, 36], [2.5, 1.0, 1.0], [14.0; 2]);
+            let lesion = Lesion { rim: 0.0, necrosis: 0.0, ..drawn };
+            lesion.paint(&mut after, [2.5, 1.0, 1.0], &tissue);
+            for (k, j) in (11..22).flat_map(|k| (18..46).map(move |j| (k, j))) {
+                // Well below the surface of the lesion, so that its own edge makes no difference.
+                let [face, deeper] = [[k, j, 39], [k, j, 37]];
+                if lesion.depth_mm(face) < 4.0 || lesion.depth_mm(deeper) < 4.0 {
+                    continue;
+                }
+                let step = after.hu[face] - after.hu[deeper];
+                assert!(step.abs() < 35.0, "seed {seed}, {face:?}: {step}");
+                pairs += 1;
+            }
+        }
+        assert!(pairs > 500, "{pairs}");
     }
 
     #[test]

@@ -68,13 +68,15 @@ pub enum Finding {
     },
     /// Other cases, by their names, show the same patient.
     SamePatient(Vec<String>),
+    /// Other cases, by their names, lie in the same folder and count as other patients, though they may show one.
+    OtherPatient(Vec<String>),
 }
 
 impl Finding {
     /// Whether it is worth knowing and nothing wrong.
     pub fn is_note(&self) -> bool {
         match self {
-            Self::CoarseSteps { .. } | Self::SamePatient(_) => true,
+            Self::CoarseSteps { .. } | Self::SamePatient(_) | Self::OtherPatient(_) => true,
             // Whole abdomens are often labelled, and only two of their organs wanted.
             Self::OfLabels(warning) => matches!(warning, Warning::SegmentsLeftOut { .. }),
             _ => false,
@@ -134,6 +136,11 @@ impl fmt::Display for Finding {
                  while the other is held out"
             ),
             Self::SamePatient(names) => write!(f, "the same patient as {}", names.join(", ")),
+            Self::OtherPatient(names) => write!(
+                f,
+                "another patient than {} in the same folder; scans of one patient are named as docs/training.md says",
+                names.join(", ")
+            ),
         }
     }
 }

@@ -7,6 +7,7 @@ mod scan;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use hepar_formats::{read_labels, read_scan};
@@ -19,6 +20,9 @@ pub use scan::ScanFacts;
 
 use crate::dataset::{Case, PatientId, Source};
 use crate::split::fold_of;
+
+/// How many scans a folder has that may be one patient's; with more it is a data set.
+const SCANS_OF_A_PATIENT: RangeInclusive<usize> = 2..=4;
 
 /// What a look at the files of a case has shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +51,7 @@ pub fn check(cases: &[Case], folds: usize, seen: &mut dyn FnMut(&CaseReport)) ->
         let same = report.scan.as_ref().and_then(|scan| same_scan(case, &scan.voxels_sha256, &mut first));
         report.findings.extend(same);
         report.findings.extend(same_patient(case, cases));
+        report.findings.extend(other_patient(case, cases));
         seen(&report);
         reports.push(report);
     }
@@ -125,4 +130,27 @@ fn same_patient(case: &Case, cases: &[Case]) -> Option<Finding> {
     let others = cases.iter().filter(|other| other.patient == case.patient && other.name != case.name);
     let names: Vec<String> = others.map(|other| other.name.clone()).collect();
     (!names.is_empty()).then_some(Finding::SamePatient(names))
+}
+
+/// Whether scans that count as other patients lie in the folder of the case, where that may be one patient's: by the number of
+/// its scans, and because there are other folders.
+fn other_patient(case: &Case, cases: &[Case]) -> Option<Finding> {
+    let folder = folder_of(case)?;
+    let beside: Vec<&Case> = cases.iter().filter(|other| folder_of(other) == Some(folder)).collect();
+    let is_alone = cases.iter().filter_map(folder_of).all(|of_other| of_other == folder);
+    if is_alone || !SCANS_OF_A_PATIENT.contains(&beside.len()) {
+        return None;
+    }
+    let others = beside.into_iter().filter(|other| other.patient != case.patient);
+    let names: Vec<String> = others.map(|other| other.name.clone()).collect();
+    (!names.is_empty()).then_some(Finding::OtherPatient(names))
+}
+
+/// The folder of a scan whose name does not say whom it shows; `None` of other cases.
+fn folder_of(case: &Case) -> Option<&Path> {
+    match &case.source {
+        // Where both are one folder, it is a patient's.
+        Source::Volume { image, labels } if image != labels && !PatientId::is_known(&case.name) => image.parent(),
+        _ => None,
+    }
 }

@@ -163,9 +163,27 @@ fn other_scans_of_a_patient_are_a_note_and_the_patient_for_tests_is_known() {
     assert_eq!(reports[0].fold, reports[1].fold);
     assert!(!reports[0].is_suspicious());
     let source = Source::Slices { file: "s.npz".into(), indices: vec![0, 3] };
-    let slices = Case { name: "s/lits046".into(), patient: PatientId::of("lits046"), source };
+    let slices = Case { name: "s/lits046".into(), patient: PatientId::of("lits046"), source, is_cropped: false };
     let report = check(&[slices], 5, &mut |_: &CaseReport| {}).remove(0);
     assert!(report.is_kept_for_tests() && report.scan.is_none() && report.findings.is_empty());
+}
+
+#[test]
+fn scans_that_count_as_several_patients_though_their_folder_may_be_that_of_one_are_a_note() {
+    let root = tempfile::tempdir().unwrap();
+    for (number, (folder, name)) in (1_i16..).zip([("P001", "arterial"), ("P001", "portal"), ("P002", "portal")]) {
+        std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        write_case(&root.path().join(folder), name, &scan().map(|&hu| hu + number), &labels());
+    }
+    let of = |folder: &Path| check(&discover(&[folder.to_owned()]).unwrap(), 5, &mut |_: &CaseReport| {});
+    let reports = of(root.path());
+    let other = |name: &str| [Finding::OtherPatient(vec![name.to_owned()])];
+    assert_eq!(reports[0].findings, other("P001/portal"));
+    assert_eq!(reports[1].findings, other("P001/arterial"));
+    assert_eq!(reports[2].findings, []);
+    assert!(!reports[0].is_suspicious());
+    // Alone, the folder is a data set of two patients.
+    assert_eq!(of(&root.path().join("P001"))[0].findings, []);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod slices;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use naming::CROPPED_MARK;
 pub use patient::PatientId;
 pub(crate) use slices::{calibrations, read_slices};
 
@@ -14,7 +15,7 @@ use hepar_formats::is_patient_folder;
 use crate::error::DataError;
 use naming::Found;
 
-/// How deep below a given folder cases are looked for.
+/// How many folders deep below a given one files are looked for.
 const DEPTH: usize = 4;
 
 /// A folder of this name holds files for tests; nothing in it is ever trained on.
@@ -29,6 +30,8 @@ pub struct Case {
     pub patient: PatientId,
     /// Where it lies.
     pub source: Source,
+    /// Whether it is known to be cropped in plane, as packed copies are.
+    pub is_cropped: bool,
 }
 
 /// Where the voxels of a case are.
@@ -53,11 +56,12 @@ pub enum Source {
     },
 }
 
-/// Finds the cases in folders and the folders below them, in order of their names.
+/// Finds the cases in folders and as many as four folders deep below each, in order of their names.
 ///
 /// Looked for are `volume-N.nii[.gz]` beside `segmentation-N.nii[.gz]` (LiTS), `imagesTr/liver_N.nii.gz` with
 /// `labelsTr/liver_N.nii.gz` (Medical Segmentation Decathlon), `X_ct.nii.gz` beside `X_label.nii.gz`, folders with
-/// `PATIENT_DICOM` and `MASKS_DICOM` (3D-IRCADb), and `X.npz` beside `X.csv` (single slices). Folders named `fixtures` are left out.
+/// `PATIENT_DICOM` and `MASKS_DICOM` (3D-IRCADb; the given folder may be one), and `X.npz` beside `X.csv` (single slices). Folders
+/// named `fixtures` are left out.
 ///
 /// # Errors
 /// When a folder cannot be read, a scan has no labels, two cases have the same name, or there are no cases at all.
@@ -88,6 +92,7 @@ pub fn discover_all(folders: &[PathBuf]) -> Result<Vec<Case>, DataError> {
     if cases.is_empty() {
         return Err(DataError::NoCases(folders.to_vec()));
     }
+    slices::join_scans(&mut cases);
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     match cases.windows(2).find(|pair| pair[0].name == pair[1].name) {
         Some(pair) => Err(DataError::Duplicate(pair[0].name.clone())),
@@ -95,23 +100,23 @@ pub fn discover_all(folders: &[PathBuf]) -> Result<Vec<Case>, DataError> {
     }
 }
 
-/// The files in a folder and the folders below it, of which a patient of 3D-IRCADb counts as a file; none when a part of its path is the test folder.
+/// The files in a folder and `depth` folders deep below it, where a patient of 3D-IRCADb counts as a file; none when a part of
+/// its path is the test folder.
 fn files_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, DataError> {
     if folder.components().any(|part| part.as_os_str() == TEST_FOLDER) {
         return Ok(Vec::new());
+    }
+    if is_patient_folder(folder) {
+        return Ok(vec![folder.to_owned()]);
     }
     let failed = |source| DataError::Folder { path: folder.to_owned(), source };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if path.is_dir() {
-            if is_patient_folder(&path) {
-                files.push(path);
-            } else if depth > 0 {
-                files.extend(files_below(&path, depth - 1)?);
-            }
-        } else {
+        if !path.is_dir() {
             files.push(path);
+        } else if depth > 0 || is_patient_folder(&path) {
+            files.extend(files_below(&path, depth.saturating_sub(1))?);
         }
     }
     Ok(files)
@@ -121,14 +126,15 @@ fn files_below(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, DataError> {
 fn cases_of(file: &Path) -> Result<Vec<Case>, DataError> {
     if file.is_dir() {
         // A patient of 3D-IRCADb: scan and masks are in the folder.
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = naming::case_name(&file.parent().map(text).unwrap_or_default(), &text(file));
         let source = Source::Volume { image: file.to_owned(), labels: file.to_owned() };
-        return Ok(vec![Case { patient: PatientId::of(&name), name, source }]);
+        return Ok(vec![Case { patient: PatientId::of(&name), name, source, is_cropped: false }]);
     }
     match naming::recognise(file) {
-        Some(Found::Scan { name, labels }) => {
+        Some(Found::Scan { name, labels, is_cropped }) => {
             let (patient, image) = (PatientId::of(&name), file.to_owned());
-            Ok(vec![Case { name, patient, source: Source::Volume { image, labels } }])
+            Ok(vec![Case { name, patient, source: Source::Volume { image, labels }, is_cropped }])
         }
         Some(Found::Slices { name, table }) if table.exists() => slices::cases(&name, file, &table),
         _ => Ok(Vec::new()),
@@ -182,6 +188,41 @@ mod tests {
         let twice = [root.path().to_owned(), root.path().join("lits")];
         assert_eq!(discover(&twice).unwrap().len(), 5);
         assert!(discover(&[root.path().join("fixtures")]).is_err());
+    }
+
+    #[test]
+    fn a_given_folder_may_be_a_patient_itself() {
+        let root = tempfile::tempdir().unwrap();
+        let files = [
+            "3Dircadb1.7/PATIENT_DICOM/image_0",
+            "3Dircadb1.7/MASKS_DICOM/liver/image_0",
+            "data/Anna/PATIENT_DICOM/image_0",
+            "data/Anna/MASKS_DICOM/liver/image_0",
+        ];
+        touch(root.path(), &files);
+        let patient = root.path().join("3Dircadb1.7");
+        assert_eq!(names(&patient), ["3Dircadb1.7"]);
+        assert_eq!(names(&root.path().join("data/Anna")), ["data/Anna"]);
+        let twice = discover(&[root.path().to_owned(), patient]).unwrap();
+        assert_eq!(twice.len(), 2);
+        assert_eq!(twice[1].patient, PatientId::of("data/anna"));
+    }
+
+    #[test]
+    fn slices_of_a_name_without_a_folder_show_whom_the_only_scan_of_this_name_shows() {
+        let root = tempfile::tempdir().unwrap();
+        for scan in ["data/anna", "P001/portal", "P002/portal"] {
+            touch(root.path(), &[&format!("{scan}_ct.nii.gz"), &format!("{scan}_label.nii.gz")]);
+        }
+        touch(root.path(), &["slices/s.npz"]);
+        let table = "index,volume\n0,anna\n1,portal\n2,P002/portal\n3,data/bert\n";
+        std::fs::write(root.path().join("slices/s.csv"), table).unwrap();
+        let cases = discover(&[root.path().to_owned()]).unwrap();
+        let patient = |name: &str| cases.iter().find(|case| case.name == name).unwrap().patient.as_str();
+        assert_eq!(patient("slices/s/anna"), patient("data/anna"));
+        assert_eq!(patient("slices/s/portal"), "portal", "which of the two is not guessed");
+        assert_eq!(patient("slices/s/P002/portal"), patient("P002/portal"));
+        assert_eq!(patient("slices/s/data/bert"), "data/bert");
     }
 
     #[test]

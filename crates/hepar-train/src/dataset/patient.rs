@@ -31,6 +31,11 @@ impl PatientId {
         volume_of(name).map_or_else(|| Self(name.to_lowercase()), Self::lits)
     }
 
+    /// Whether a name, in whatever folder, says whom a case shows: it is one of LiTS or 3D-IRCADb.
+    pub(crate) fn is_known(name: &str) -> bool {
+        volume_of(name).is_some()
+    }
+
     /// The patient as whom a case is drawn, of the name `name` and the patient `self`.
     ///
     /// Volumes that only may show one patient are held out together, but are drawn each by itself: they are likely to be
@@ -103,6 +108,8 @@ mod tests {
         same(&["lits/lits011", "lits-sparse/lits011", "volume-11"]);
         same(&["lits006", "volume-8", "liver_10"]);
         same(&["lits014", "lits015"]);
+        // As docs/training.md names two scans of one patient.
+        same(&["P001/volume-portal-1", "P001/volume-arterial-1"]);
     }
 
     #[test]

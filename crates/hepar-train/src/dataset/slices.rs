@@ -1,6 +1,6 @@
 //! Single axial slices in `.npz` files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ndarray::{Array3, Axis, Ix3};
@@ -50,9 +50,23 @@ pub(super) fn cases(name: &str, file: &Path, table: &Path) -> Result<Vec<Case>, 
     let case = |(volume, mut indices): (String, Vec<usize>)| {
         indices.sort_unstable();
         let (patient, name) = (PatientId::of(&volume), format!("{name}/{volume}"));
-        Case { name, patient, source: Source::Slices { file: file.to_owned(), indices } }
+        Case { name, patient, source: Source::Slices { file: file.to_owned(), indices }, is_cropped: false }
     };
     Ok(volumes.into_iter().map(case).collect())
+}
+
+/// Makes the patients of slices those of the scans that have their names in a folder, where there is exactly one: `anna` is
+/// who `data/anna_ct.nii.gz` shows, so that one is not trained on while the other is held out.
+pub(super) fn join_scans(cases: &mut [Case]) {
+    let scans = cases.iter().filter(|case| matches!(case.source, Source::Volume { .. }));
+    let scanned: BTreeSet<PatientId> = scans.map(|case| case.patient.clone()).collect();
+    for case in cases.iter_mut().filter(|case| matches!(case.source, Source::Slices { .. })) {
+        let name = case.patient.as_str().to_owned();
+        let named: Vec<&PatientId> = scanned.iter().filter(|patient| patient.is_named(&name)).collect();
+        if let [patient] = named[..] {
+            case.patient = patient.clone();
+        }
+    }
 }
 
 /// The calibration of each slice of `file` that the table beside it names.
@@ -94,11 +108,17 @@ fn rows(table: &Path) -> Result<Vec<Row>, DataError> {
     lines.map(|(number, line)| row(line).ok_or_else(|| bad(number + 1))).collect()
 }
 
-/// Name of the volume that a field of a table speaks of; `None` when it is empty.
+/// Name of the volume that a field of a table speaks of; `None` when it is empty or a part of it is.
 fn volume_name(field: &str) -> Option<String> {
-    // Where a slice may be of several volumes, `120/121`, these are one patient, and the first names it.
-    let volume = field.split('/').next().filter(|volume| !volume.is_empty())?;
-    Some(volume.parse::<u32>().map_or_else(|_| volume.to_owned(), |n| format!("lits{n:03}")))
+    let parts: Vec<&str> = field.split('/').collect();
+    if parts.contains(&"") {
+        return None;
+    }
+    // Where a slice may be of several volumes of LiTS, `120/121`, these are one patient, and the first names it. Any other
+    // name has its folder before it, as that of a scan.
+    let is_of_lits = parts.iter().all(|part| part.parse::<u32>().is_ok() || PatientId::is_known(part));
+    let volume = if is_of_lits { parts[0] } else { field };
+    Some(volume.parse::<u32>().map_or_else(|_| volume.to_owned(), |number| format!("lits{number:03}")))
 }
 
 /// All slices of a file: bytes and masks (1 is liver), both `[n, j, i]`.
@@ -152,6 +172,14 @@ mod tests {
         let Source::Slices { indices, .. } = &cases[0].source else { panic!("{:?}", cases[0]) };
         assert_eq!(indices, &[0, 3]);
         assert_eq!(cases[1].patient, PatientId::of("lits-sparse/lits011"));
+    }
+
+    #[test]
+    fn volumes_of_one_folder_are_several_patients() {
+        let volumes = ["data/anna", "data/bert", "lits/lits011", "volume-8/volume-9", "7", "anna"].map(volume_name);
+        let names = volumes.map(Option::unwrap);
+        assert_eq!(names, ["data/anna", "data/bert", "lits/lits011", "volume-8", "lits007", "anna"]);
+        assert_eq!([volume_name(""), volume_name("data/")], [None, None]);
     }
 
     #[test]

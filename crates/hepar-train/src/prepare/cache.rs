@@ -17,7 +17,7 @@ use crate::dataset::{Case, PatientId, Source};
 use crate::npy::{NpyError, Npz};
 
 /// Version of what is prepared, phantoms among it, and how it is stored; it grows when either changes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A folder with prepared cases, compressed, each in a file that is named after what it depends on.
 ///

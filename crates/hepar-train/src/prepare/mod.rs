@@ -10,8 +10,8 @@ use std::path::Path;
 
 use hepar_formats::{read_labels, read_scan};
 use hepar_pipeline::check_same_grid;
-use hepar_volume::{Reorientation, Volume, VoxelBox};
-use ndarray::{Array3, ArrayView3};
+use hepar_volume::{Reorientation, Volume, VoxelBox, resize_mean};
+use ndarray::{Array3, ArrayView3, Zip};
 use rayon::prelude::*;
 
 pub use cache::Cache;
@@ -24,6 +24,9 @@ use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source};
 use crate::error::DataError;
 use hepar_model::stage::StageName;
+
+/// Shares of a voxel that differ by less are equal: rounding does not decide between them.
+const ROUNDING: f32 = 1e-4;
 
 /// A case on the grid of its stage.
 #[derive(Debug, Clone, PartialEq)]
@@ -176,6 +179,31 @@ pub(crate) fn read_canonical(image: &Path, labels: &Path) -> Result<(Volume<i16>
     Ok((canonical.apply_into(scan), canonical.apply_into(labels)))
 }
 
+/// Labels resized to `shape` voxels, `[k, j, i]`, over the same outer extent: 2 where more than half of what [`resize_mean`] takes
+/// the mean of is tumour, 1 where more than half of it is liver or tumour. Of voxels with exactly half every second one
+/// counts, so that nothing grows or shrinks.
+///
+/// The label of the nearest voxel would not do: with half as many voxels along an axis, each is the mean of two and would be
+/// labelled by the second of them.
+pub(crate) fn resized_labels(labels: ArrayView3<'_, u8>, shape: [usize; 3]) -> Array3<u8> {
+    let (depth, height, width) = labels.dim();
+    if shape == [depth, height, width] {
+        return labels.to_owned();
+    }
+    let share = |is_object: fn(u8) -> bool| {
+        let mask = labels.mapv(|label| u8::from(is_object(label)));
+        resize_mean(mask.view(), shape)
+    };
+    let (liver, tumour) = (share(|label| label >= 1), share(|label| label == 2));
+    Zip::indexed(&liver).and(&tumour).map_collect(|(k, j, i), &liver, &tumour| {
+        let half = if (k + j + i) % 2 == 0 { 0.5 - ROUNDING } else { 0.5 + ROUNDING };
+        match tumour > half {
+            true => 2,
+            false => u8::from(liver > half),
+        }
+    })
+}
+
 /// Rounds values to whole Hounsfield units.
 pub(crate) fn rounded(values: ArrayView3<'_, f32>) -> Array3<i16> {
     // The cast saturates.
@@ -196,7 +224,8 @@ pub(super) mod tests {
         let (image, labels) = (folder.join("a_ct.nii.gz"), folder.join("a_label.nii.gz"));
         write_scan(&image, &scan, &GridHeader::from_geometry(scan.geometry())).unwrap();
         write_labels(&labels, &labels_volume, &GridHeader::from_geometry(labels_volume.geometry())).unwrap();
-        Case { name: "a".into(), patient: PatientId::of("a"), source: Source::Volume { image, labels } }
+        let source = Source::Volume { image, labels };
+        Case { name: "a".into(), patient: PatientId::of("a"), source, is_cropped: false }
     }
 
     /// A case in `folder` that is liver everywhere.
@@ -221,10 +250,51 @@ pub(super) mod tests {
         assert_eq!(prepare([4, 5, 6], 1).unwrap().unwrap().real.len(), 1);
     }
 
+    /// Where the values of an array lie on average, in voxels.
+    fn centroid(values: &Array3<f32>) -> [f64; 3] {
+        let (mut sums, mut total) = ([0.0; 3], 0.0);
+        for ((k, j, i), &value) in values.indexed_iter() {
+            let value = f64::from(value);
+            total += value;
+            sums = [sums[0] + value * k as f64, sums[1] + value * j as f64, sums[2] + value * i as f64];
+        }
+        sums.map(|sum| sum / total)
+    }
+
+    #[test]
+    fn labels_on_half_as_many_voxels_lie_where_the_means_of_the_image_do() {
+        // Every face of liver and tumour lies in the middle of a voxel of the coarser grid.
+        let labels = Array3::from_shape_fn((16, 20, 20), |(k, j, i)| match (k, j, i) {
+            (5..9, 7..11, 9..13) => 2_u8,
+            (3..9, 5..13, 7..13) => 1,
+            _ => 0,
+        });
+        let shape = [8, 10, 10];
+        let resized = resized_labels(labels.view(), shape);
+        for object in 1..=2_u8 {
+            let image = labels.mapv(|label| if label >= object { 100_i16 } else { 0 });
+            let means = centroid(&resize_mean(image.view(), shape));
+            let found = centroid(&resized.mapv(|label| if label >= object { 1.0 } else { 0.0 }));
+            assert!((0..3).all(|axis| (means[axis] - found[axis]).abs() < 0.05), "{object}: {means:?} {found:?}");
+        }
+        assert_eq!(resized_labels(labels.view(), [16, 20, 20]), labels);
+    }
+
+    #[test]
+    fn labels_neither_grow_nor_shrink_where_a_voxel_is_half_of_one_thing() {
+        // Along j both faces lie in the middle of a voxel of the coarser grid.
+        let labels = Array3::from_shape_fn((16, 20, 20), |(k, j, i)| {
+            u8::from((4..12).contains(&k) && (5..15).contains(&j) && (4..12).contains(&i))
+        });
+        let resized = resized_labels(labels.view(), [16, 10, 20]);
+        let voxels = |labels: &Array3<u8>| labels.iter().filter(|label| **label > 0).count();
+        assert_eq!(2 * voxels(&resized), voxels(&labels));
+    }
+
     #[test]
     fn a_cancelled_preparation_reads_nothing_more() {
         let source = Source::Volume { image: "missing.nii".into(), labels: "missing.nii".into() };
-        let missing = Case { name: "a".into(), patient: PatientId::of("a"), source };
+        let missing = Case { name: "a".into(), patient: PatientId::of("a"), source, is_cropped: false };
         let config = TrainConfig::preset(StageName::Liver);
         let cancelled = |cases: &[Case]| Material::prepare(cases, &config, None, &Storage::memory(), &|| true).unwrap();
         assert_eq!(cancelled(&[missing]), None);

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use hepar_model::stage::Grid;
 use hepar_volume::{Volume, resize_mean};
-use ndarray::{Array3, ArrayView3, Axis};
+use ndarray::{Array3, Axis};
 
-use super::{Prepared, Storage, Voxels, rounded};
+use super::{Prepared, Storage, Voxels, resized_labels, rounded};
 use crate::config::TrainConfig;
 use crate::dataset::{Case, PatientId, Source, calibrations, read_slices};
 use crate::error::DataError;
@@ -59,8 +59,8 @@ pub(super) fn slice_cases(cases: &[Case], config: &TrainConfig, storage: &Storag
                 plane.mapv_inplace(|stored| calibration.hu(stored));
             }
             let labels = masks.select(Axis(0), indices);
-            // The name ends with the volume; what comes before names the file.
-            let origin = case.name.rsplit_once('/').map_or(case.name.as_str(), |(file, _)| file);
+            // Folder and file come first in the name; what comes behind is the volume, which may have a folder of its own.
+            let origin = case.name.match_indices('/').nth(1).map_or(case.name.as_str(), |(end, _)| &case.name[..end]);
             prepared.push(storage.keep(stack(&case.name, &case.patient, origin, hu, labels, config))?);
         }
     }
@@ -80,23 +80,14 @@ fn stack(
         Grid::ResizedInPlane { size } => size,
         Grid::Native | Grid::Spacing { .. } => [height, width],
     };
+    let shape = [depth, size[0], size[1]];
     let hu = match size == [height, width] {
         true => hu,
-        false => rounded(resize_mean(hu.view(), [depth, size[0], size[1]]).view()),
+        false => rounded(resize_mean(hu.view(), shape).view()),
     };
-    let labels = resize_nearest(labels.view(), size);
+    let labels = resized_labels(labels.view(), shape);
     let (name, patient, origin) = (name.to_owned(), patient.clone(), origin.to_owned());
     Prepared { name, patient, origin, voxels: Voxels::new(hu, labels), spacing: [1.0; 3], liver: None }
-}
-
-/// Slices resized to `size` pixels over the same extent, each the value of the nearest pixel.
-fn resize_nearest(labels: ArrayView3<'_, u8>, size: [usize; 2]) -> Array3<u8> {
-    let (depth, height, width) = labels.dim();
-    // The centre of a pixel, (j + 0.5) · n / size, lies in pixel floor of that.
-    let nearest = |index: usize, from: usize, to: usize| ((2 * index + 1) * from / (2 * to)).min(from - 1);
-    Array3::from_shape_fn((depth, size[0], size[1]), |(k, j, i)| {
-        labels[[k, nearest(j, height, size[0]), nearest(i, width, size[1])]]
-    })
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Scans for the liver and the tumour stage.
 
 use hepar_pipeline::{Brightness, grown};
-use hepar_volume::{Connectivity, Margin, Reach, Volume, VoxelBox, components, resample_nearest, resize_mean};
+use hepar_volume::{Connectivity, Margin, Reach, Volume, VoxelBox, components, resize_mean};
 use ndarray::ArrayView3;
 
-use super::{LiverFacts, Prepared, Voxels, rounded};
+use super::{LiverFacts, Prepared, Voxels, resized_labels, rounded};
 use crate::config::TrainConfig;
 use crate::dataset::PatientId;
 
@@ -35,7 +35,7 @@ pub(crate) fn prepare_spatial(
     let grid = scan.geometry().resized(shape).ok()?;
     let hu =
         if shape == scan.shape() { scan.data().to_owned() } else { rounded(resize_mean(scan.data(), shape).view()) };
-    let labels = resample_nearest(&labels, &grid, 0).into_parts().0;
+    let labels = resized_labels(labels.data(), shape);
     let spacing = grid.spacing();
     let facts = LiverFacts::of(hu.view(), labels.view(), spacing, config)?;
     let facts = LiverFacts { region: grown_on(&facts.bounds, &region, &kept, &liver, shape), ..facts };
@@ -174,7 +174,8 @@ mod tests {
     fn image_and_labels_stay_together_on_another_spacing() {
         let case = prepared(Grid::Spacing { mm: [4.0, 2.0, 2.0] });
         assert_eq!(case.voxels.shape(), [20, 30, 30]);
-        assert_eq!(case.liver.clone().unwrap().bounds, VoxelBox::new([5, 7, 7], [15, 22, 22]).unwrap());
+        // Half of the outermost voxels in plane is liver.
+        assert_eq!(case.liver.clone().unwrap().bounds, VoxelBox::new([5, 7, 7], [15, 23, 23]).unwrap());
         let first_row: Vec<i16> = case.voxels.all().unwrap().hu.iter().copied().take(4).collect();
         assert_eq!(first_row, [1, 3, 5, 7], "the mean of two voxels, halves rounded up");
     }

@@ -1,6 +1,5 @@
 use super::*;
 use crate::config::{Augmentation, Loss, Schedule};
-use crate::error::StartError;
 use hepar_formats::{GridHeader, write_labels, write_scan};
 use hepar_model::stage::Grid;
 use hepar_phantom::PhantomSpec;
@@ -115,6 +114,70 @@ fn a_network_learns_from_what_it_takes_for_tumours() {
     let asked_nobody = TrainConfig { start: None, ..config };
     let error = run(&asked_nobody, data.path(), &runs.path().join("fourth")).unwrap_err().to_string();
     assert!(error.contains("set start"), "{error}");
+}
+
+#[test]
+fn hard_negatives_are_not_found_anew_by_another_network_than_the_run_began_with() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let (first, start, second) = (runs.path().join("a"), runs.path().join("start"), runs.path().join("b"));
+    let config = TrainConfig { steps: 1, threshold: 0.0, ..tiny(StageName::Tumour) };
+    run(&config, data.path(), &first).unwrap();
+    let began_with = last_weights(&first);
+    std::fs::write(&start, &began_with).unwrap();
+    let config = TrainConfig { start: Some(start.clone()), hard_negatives: 0.9, ..config };
+    run(&config, data.path(), &second).unwrap();
+    let longer = TrainConfig { steps: 2, ..config };
+    std::fs::write(&start, last_weights(&second)).unwrap();
+    let error = run(&longer, data.path(), &second).unwrap_err();
+    assert!(matches!(&error, TrainError::Start { source: StartError::Changed(_), .. }), "{error}");
+    assert!(error.to_string().contains("put that one back"), "{error}");
+    std::fs::write(&start, began_with).unwrap();
+    assert_eq!(run(&longer, data.path(), &second).unwrap().step, 2);
+}
+
+#[test]
+fn steps_are_kept_when_a_batch_for_the_statistics_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { steps: 1, recalibrate: 2, checkpoint_every: 100, ..tiny(StageName::Localizer) };
+    let (control, is_cancelled) = (quiet(), |_: Moment| false);
+    let session = Session {
+        config: &config,
+        folder: OwnFolder::open(folder.path()).unwrap(),
+        control: &control,
+        is_cancelled: &is_cancelled,
+        progress: Progress::begin(false, config.steps, 0),
+        held_out: None,
+    };
+    let device = control.place.device().unwrap();
+    let learner = Learner::new(&config, device, None, None, State::new(String::new())).unwrap();
+    let make = |number: u64| {
+        let values: Vec<f32> = (0..2 * 64 * 64).map(|n| (n % 97) as f32 / 97.0).collect();
+        let target = values.iter().map(|value| f32::from(u8::from(*value > 0.5))).collect();
+        let (weight, cases) = (vec![1.0; values.len()], vec!["a".to_owned(); 2]);
+        Ok(Batch { samples: 2 * number..2 * number + 2, cases, input: values, target, weight })
+    };
+    // One for the step, and only one of the two for the statistics.
+    let error =
+        std::thread::scope(|scope| session.learn(learner, prefetch(scope, NonZeroUsize::MIN, 0..2, make)).unwrap_err());
+    assert!(matches!(error, TrainError::Loader(_)), "{error}");
+    let state = std::fs::read_to_string(folder.path().join("last/state.json")).unwrap();
+    assert!(state.contains("\"step\": 1") && state.contains("\"recalibrated\": false"), "{state}");
+}
+
+#[test]
+fn the_last_row_of_the_log_is_written_after_a_stop_within_the_statistics() {
+    let (data, runs) = (data(1), tempfile::tempdir().unwrap());
+    let config = TrainConfig { steps: 10, recalibrate: 1, ..tiny(StageName::Localizer) };
+    run_until(&config, data.path(), runs.path(), |moment| moment == Moment::After(10)).unwrap();
+    // As a stop leaves it: the steps are saved before the statistics, the row comes behind them.
+    let log = runs.path().join("log.csv");
+    let whole = std::fs::read_to_string(&log).unwrap();
+    let last = whole.trim_end().rfind('\n').unwrap();
+    assert!(whole[last..].starts_with("\n10,"), "{whole}");
+    std::fs::write(&log, &whole[..=last]).unwrap();
+    run(&config, data.path(), runs.path()).unwrap();
+    let rows = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(rows.lines().filter(|row| row.starts_with("10,")).count(), 1, "{rows}");
 }
 
 #[test]
@@ -256,10 +319,14 @@ fn the_best_of_an_earlier_run_is_not_handed_out_as_that_of_a_new_one() {
     let (data, runs) = (data(4), tempfile::tempdir().unwrap());
     let config = TrainConfig { folds: 2, fold: Some(0), steps: 2, ..tiny(StageName::Localizer) };
     run(&config, data.path(), runs.path()).unwrap();
+    // Pictures, as whoever looks on leaves them.
+    std::fs::create_dir(runs.path().join("validation")).unwrap();
+    std::fs::write(runs.path().join("validation/validation.json"), "[]").unwrap();
     std::fs::remove_dir_all(runs.path().join("last")).unwrap();
     let other = TrainConfig { fold: None, seed: 2, ..config };
     run(&other, data.path(), runs.path()).unwrap();
     assert!(!runs.path().join("best").exists());
+    assert!(!runs.path().join("validation/validation.json").exists());
     let exported = crate::export_stage(runs.path()).unwrap();
     assert!(!exported.bytes.is_empty());
 }

@@ -40,6 +40,8 @@ enum Command {
         json: Option<PathBuf>,
     },
     /// Copy scans and labels, compact: the liver's surroundings on a coarser grid, in steps of a few HU
+    ///
+    /// The localizer is not trained on the copies: it looks at whole slices
     Pack {
         /// Folder of labelled scans, as for hepar train
         #[arg(required = true, value_name = "DIR")]

@@ -17,6 +17,9 @@ const TABLE_FILE: &str = "losses.md";
 /// How the table begins: by it, it is known to be hepar's.
 const TITLE: &str = "# hepar experiment losses";
 
+/// What the table says where a run has not done the steps that were asked for.
+const MIXED: &str = "\n**Not every run has done these steps**: runs of different lengths do not compare losses.\n";
+
 /// Steps with each loss, unless more or fewer are asked for.
 const STEPS: u64 = 300;
 
@@ -94,7 +97,8 @@ impl Losses {
         Ok(results)
     }
 
-    /// The results as Markdown, the best first.
+    /// The results as Markdown, the best first, each with the steps that were really done: a run that was there already may have
+    /// more, and one that ended early has fewer.
     pub fn table(&self, results: &[LossResult]) -> String {
         let TrainConfig { stage, widths, steps, seed, fold, folds, .. } = &self.config;
         let batch = self.config.batch * self.config.accumulate;
@@ -105,13 +109,16 @@ impl Losses {
         let rows: String = sorted
             .iter()
             .map(|result| {
-                format!("| {} | {:.3} | {:.1} |\n", result.loss.name(), dice(result), result.summary.seconds / 60.0)
+                let (name, minutes) = (result.loss.name(), result.summary.seconds / 60.0);
+                format!("| {name} | {} | {:.3} | {minutes:.1} |\n", result.summary.step, dice(result))
             })
             .collect();
+        let is_mixed = results.iter().any(|result| result.summary.step != *steps);
+        let warning = if is_mixed { MIXED } else { "" };
         format!(
             "{TITLE}\n\nThe {stage} network with widths {widths:?}, {steps} steps of {batch} samples, seed {seed}; fold {fold} of \
-             {folds} (patients that it was not trained on) is validated.\n\n\
-             | loss | best Dice, mean of cases | minutes |\n|---|---|---|\n{rows}"
+             {folds} (patients that it was not trained on) is validated.\n{warning}\n\
+             | loss | steps | best Dice, mean of cases | minutes |\n|---|---|---|---|\n{rows}"
         )
     }
 }
@@ -119,6 +126,12 @@ impl Losses {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What came of a loss whose run has done so many steps.
+    fn result(loss: Loss, step: u64, dice: f64) -> LossResult {
+        let summary = Summary { step, finished: true, smoothed_loss: None, best_dice: Some(dice), seconds: 90.0 };
+        LossResult { loss, summary }
+    }
 
     #[test]
     fn what_the_file_says_of_stage_steps_and_folds_counts() {
@@ -139,17 +152,23 @@ mod tests {
     fn the_table_has_the_best_loss_first() {
         let config = TrainConfig { fold: Some(1), ..TrainConfig::smoke(StageName::Liver) };
         let losses = Losses { config, data: Vec::new(), folder: PathBuf::new() };
-        let result = |loss, dice| LossResult {
-            loss,
-            summary: Summary { step: 2, finished: true, smoothed_loss: None, best_dice: Some(dice), seconds: 90.0 },
-        };
-        let table = losses.table(&[result(Loss::Dice, 0.5), result(Loss::Tversky, 0.75)]);
+        let table = losses.table(&[result(Loss::Dice, 2, 0.5), result(Loss::Tversky, 2, 0.75)]);
         assert!(
             table.starts_with(
                 "# hepar experiment losses\n\nThe liver network with widths [4, 4, 4, 4, 4, 4], 2 steps of 2 samples"
             ),
             "{table}"
         );
-        assert!(table.ends_with("| tversky | 0.750 | 1.5 |\n| dice | 0.500 | 1.5 |\n"), "{table}");
+        assert!(table.ends_with("| tversky | 2 | 0.750 | 1.5 |\n| dice | 2 | 0.500 | 1.5 |\n"), "{table}");
+        assert!(!table.contains(MIXED), "{table}");
+    }
+
+    #[test]
+    fn a_run_of_another_length_is_told_from_the_others() {
+        let config = TrainConfig { fold: Some(1), ..TrainConfig::smoke(StageName::Liver) };
+        let losses = Losses { config, data: Vec::new(), folder: PathBuf::new() };
+        let table = losses.table(&[result(Loss::Dice, 2, 0.5), result(Loss::Tversky, 300, 0.75)]);
+        assert!(table.contains("| tversky | 300 | 0.750 |") && table.contains("| dice | 2 | 0.500 |"), "{table}");
+        assert!(table.contains(MIXED), "{table}");
     }
 }

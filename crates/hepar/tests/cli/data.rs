@@ -1,4 +1,4 @@
-//! `hepar data check`.
+//! `hepar data`.
 
 use hepar_train::{PatientId, fold_of};
 use serde_json::json;
@@ -54,6 +54,14 @@ fn a_case_that_cannot_be_read_is_told_of_and_the_others_are_looked_at() {
         assert!(run.out.contains(part), "no {part:?} in: {}", run.out);
     }
     assert_eq!(names(folder.path()), ["a_ct.nii.gz", "a_label.nii.gz", "b_ct.nii.gz", "b_label.nii.gz"]);
+}
+
+#[test]
+fn packed_copies_are_not_for_the_localizer() {
+    let folder = folder_with_scan();
+    hepar(folder.path(), &["data", "pack", ".", "-o", "packed"]).expect(0);
+    let train = ["train", "all", "--data", "packed", "--run", "run"];
+    hepar(folder.path(), &train).fails(3, &["failed to train the localizer network", "1 cropped in plane"]);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn losses_are_compared_on_held_out_patients_and_an_experiment_goes_on() {
     let run = || hepar(path, &arguments).expect(0).out;
     let table = run();
     for loss in ["dice", "cross-entropy", "dice-cross-entropy", "tversky", "focal-tversky"] {
-        assert!(table.contains(&format!("| {loss} | 0.")), "{table}");
+        assert!(table.contains(&format!("| {loss} | 1 | 0.")), "{table}");
         assert!(path.join("losses").join(loss).join("best/score.json").exists());
         assert!(path.join("losses").join(loss).join("training.html").exists());
     }

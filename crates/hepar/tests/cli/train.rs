@@ -152,6 +152,8 @@ fn a_run_without_data_or_with_a_wrong_configuration_is_refused() {
     train(folder.path(), "liver", "").fails(3, &["failed to train the liver network", "no cases in data"]);
     train(folder.path(), "liver", "stepps = 3\n").fails(2, &["failed to use config.toml", "stepps"]);
     train(folder.path(), "liver", "stage = \"tumour\"\n").fails(2, &["configuration of the tumour network"]);
+    let seed = ["train", "liver", "--data", "data", "--run", "run", "--seed", "9223372036854775808"];
+    hepar(folder.path(), &seed).fails(2, &["failed to train the liver network", "more than config.toml can state"]);
 }
 
 #[test]
