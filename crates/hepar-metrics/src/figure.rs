@@ -99,6 +99,11 @@ impl Figure {
         }
     }
 
+    /// Its value as far as there was something to average: what it is otherwise is no measurement.
+    pub fn measured(&self) -> Option<f64> {
+        Self { otherwise: None, ..*self }.value()
+    }
+
     /// This figure and that of further cases together.
     pub fn with(self, other: &Self) -> Self {
         let weight = self.weight + other.weight;
@@ -142,7 +147,9 @@ mod tests {
         let all = totals(&cases);
         assert_eq!((all[0].value(), all[1].value()), (Some(0.5), Some(3.0)));
         assert_eq!(cases[1][0].value(), None);
-        assert_eq!(Figure::pooled("c", []).or(9001.0).value(), Some(9001.0));
+        let nothing = Figure::pooled("c", []).or(9001.0);
+        assert_eq!((nothing.value(), nothing.measured()), (Some(9001.0), None));
+        assert_eq!(Figure::pooled("c", [2.0]).or(9001.0).measured(), Some(2.0));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub const COHORT_PAGE: &str = "cohort.html";
 /// Folder of the results of several scans, when the user names none.
 const COHORT_FOLDER: &str = "cohort-hepar";
 
+/// What table and page say of a scan that was not segmented because the work was called off.
+const INTERRUPTED: &str = "interrupted";
+
 /// A scan and where its result goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedCase {
@@ -69,6 +72,11 @@ impl PlannedCase {
         case.name.clone_from(&self.name);
         self.destination.write(&case, listener)?;
         Ok(case)
+    }
+
+    /// What the page of all cases says of it.
+    fn entry(&self, result: Result<(Findings, String), String>) -> CohortEntry {
+        CohortEntry { case: self.name.clone(), link: format!("{}/{REPORT_FILE}", self.name), result }
     }
 }
 
@@ -142,7 +150,7 @@ impl Cohort {
     /// Segments all scans, tells `report` of each, and returns how many failed.
     ///
     /// Unless it is alone, a scan that fails does not keep the others from being segmented. What is done stays when the
-    /// listener calls the work off.
+    /// listener calls the work off; table and page then say which scans are not.
     ///
     /// # Errors
     /// When a scan that is alone fails, the table cannot be written, or the listener calls the work off.
@@ -153,9 +161,29 @@ impl Cohort {
         listener: &dyn Listener,
         report: &mut Report<'_>,
     ) -> Result<usize, Error> {
-        let (mut rows, mut entries) = (Vec::new(), Vec::new());
+        let mut entries = Vec::new();
+        let ended = self.segment(segmenter, options, listener, report, &mut entries);
+        // Before the first scan is over, the table of an earlier run is still that of the results that are there.
+        if let Some(summary) = self.summary.as_ref().filter(|_| !entries.is_empty()) {
+            let left = self.cases[entries.len()..].iter();
+            entries.extend(left.map(|case| case.entry(Err(INTERRUPTED.to_owned()))));
+            summary.write(&entries)?;
+        }
+        ended?;
+        Ok(entries.iter().filter(|entry| entry.result.is_err()).count())
+    }
+
+    /// Segments all scans and puts what became of each into `entries`, as far as it comes.
+    fn segment(
+        &self,
+        segmenter: &mut Segmenter,
+        options: &Options,
+        listener: &dyn Listener,
+        report: &mut Report<'_>,
+        entries: &mut Vec<CohortEntry>,
+    ) -> Result<(), Error> {
         for case in &self.cases {
-            let (result, picture) = match case.run(segmenter, options, listener) {
+            let result = match case.run(segmenter, options, listener) {
                 Ok(done) => {
                     report(case, Ok(done.findings()));
                     let labels = &done.segmentation.labels;
@@ -163,24 +191,29 @@ impl Cohort {
                         cohort_picture(&done.scan.volume, labels, done.findings())
                             .unwrap_or_else(|error| sentence(&error))
                     });
-                    (Ok(done.segmentation.findings), picture)
+                    Ok((done.segmentation.findings, picture.unwrap_or_default()))
                 }
                 Err(error) if self.summary.is_none() || error.is_interruption() => return Err(error),
                 Err(error) => {
                     report(case, Err(&error));
-                    (Err(format!("failed to {}", sentence(&error))), None)
+                    Err(format!("failed to {}", sentence(&error)))
                 }
             };
-            let shown = result.clone().map(|findings| (findings, picture.unwrap_or_default()));
-            let link = format!("{}/{REPORT_FILE}", case.name);
-            entries.push(CohortEntry { case: case.name.clone(), link, result: shown });
-            rows.push(CohortRow { case: case.name.clone(), result });
+            entries.push(case.entry(result));
         }
-        if let Some(Summary { table, page }) = &self.summary {
-            write_file(table, cohort_csv(&rows).as_bytes())?;
-            write_file(page, cohort_page(&entries).as_bytes())?;
-        }
-        Ok(rows.iter().filter(|row| row.result.is_err()).count())
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn write(&self, entries: &[CohortEntry]) -> Result<(), OutputError> {
+        let row = |entry: &CohortEntry| {
+            let result = entry.result.as_ref().map(|(findings, _)| findings.clone()).map_err(String::clone);
+            CohortRow { case: entry.case.clone(), result }
+        };
+        let rows: Vec<CohortRow> = entries.iter().map(row).collect();
+        write_file(&self.table, cohort_csv(&rows).as_bytes())?;
+        write_file(&self.page, cohort_page(entries).as_bytes())
     }
 }
 

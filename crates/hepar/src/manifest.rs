@@ -89,6 +89,9 @@ pub(crate) struct Manifest {
     instruction_set: String,
     threads: usize,
     warnings: Vec<String>,
+    /// Those of `warnings` that the last `hepar report` added; the next one finds out anew whether they are true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    report_warnings: Vec<String>,
     /// Wall time of `read`, of each stage that ran, of `write`, and in `total`; of making the result again `report`.
     seconds: Object,
     /// The most memory that the process has held; `null` where the system does not tell.
@@ -219,6 +222,7 @@ impl Manifest {
             instruction_set: hepar_kernels::isa::name().to_owned(),
             threads: rayon::current_num_threads(),
             warnings: scan.warnings.iter().map(ToString::to_string).collect(),
+            report_warnings: Vec::new(),
             seconds: Object::new(),
             peak_memory_bytes: peak_memory(),
             files: BTreeMap::new(),
@@ -252,9 +256,16 @@ impl Manifest {
         self
     }
 
-    /// Takes note that the result is made again now.
+    /// Takes note that the result is made again now, and takes back what was added when it was made again before.
     pub(crate) fn begin_again(&mut self) {
         self.finished = utc(SystemTime::now());
+        let added = std::mem::take(&mut self.report_warnings);
+        self.warnings.retain(|warning| !added.contains(warning));
+    }
+
+    /// Takes a warning back.
+    pub(crate) fn take_back(&mut self, warning: &str) {
+        self.warnings.retain(|other| other != warning);
     }
 
     /// Takes note that the labels are not those that were written before.
@@ -272,6 +283,11 @@ impl Manifest {
             && self.engine.as_ref().is_none_or(|engine| !engine.ends_with(MIRRORED))
             && !self.labels_changed
             && InputFile::of_scan(input, self.series.clone()).is_ok_and(|file| file.sha256 == self.input.sha256)
+    }
+
+    /// Whether they are not those that were written first.
+    pub(crate) fn has_changed_labels(&self) -> bool {
+        self.labels_changed
     }
 
     /// The series of a DICOM study that was read, if it was one.
@@ -319,9 +335,10 @@ impl Manifest {
         &self.files
     }
 
-    /// Takes up a sentence that a reader of the result should know, once.
+    /// Takes up a sentence that a reader of the result should know, once, until the result is made again.
     pub(crate) fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
+            self.report_warnings.push(warning.clone());
             self.warnings.push(warning);
         }
     }

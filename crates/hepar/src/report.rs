@@ -17,6 +17,12 @@ use crate::output::{
 };
 use crate::watch::Listener;
 
+/// What is said when the scan is not the one that was segmented.
+const OTHER_SCAN: &str = "the scan's file is not the one that the result was made from";
+
+/// What is said when the labels are not those that were written first.
+const CHANGED_LABELS: &str = "the labels were changed after hepar wrote them; everything shown is of the changed ones";
+
 /// A result whose tables, pictures and report are to be made again.
 #[derive(Debug)]
 pub struct Remake {
@@ -110,9 +116,12 @@ impl Remake {
         let labels = self.folder.path().join(LABELS_FILE);
         let mut manifest = self.manifest;
         manifest.begin_again();
+        // Manifests of earlier versions do not say that a report added it.
+        manifest.take_back(OTHER_SCAN);
         let (scan, volume) = read(&self.scan, manifest.series(), &labels, listener)?;
         if InputFile::of_scan(&self.scan, scan.series())?.sha256 != manifest.input_sha256() {
-            tell(&mut manifest, listener, "the scan's file is not the one that the result was made from");
+            listener.warn(&format_args!("{}: {OTHER_SCAN}", manifest.case()));
+            manifest.warn(OTHER_SCAN.to_owned());
         }
         scan.warnings.iter().for_each(|warning| manifest.warn(warning.to_string()));
         let mut told = Told::default();
@@ -120,12 +129,11 @@ impl Remake {
             let result = fs::read_to_string(self.folder.path().join(RESULT_FILE));
             told = result.map(|text| Told::of(&text)).unwrap_or_default();
         } else {
+            listener.warn(&format_args!("{}: {CHANGED_LABELS}", manifest.case()));
             manifest.labels_were_changed();
-            tell(
-                &mut manifest,
-                listener,
-                "the labels were changed after hepar wrote them; everything shown is of the changed ones",
-            );
+        }
+        if manifest.has_changed_labels() {
+            manifest.warn(CHANGED_LABELS.to_owned());
         }
         let last = manifest.last_stage();
         let name = manifest.case().to_owned();
@@ -171,7 +179,7 @@ fn write(folder: &ResultFolder, case: Case, listener: &dyn Listener) -> Result<F
         reason: sentence(&mismatch),
     })?;
     findings.set_confidences(&told.confidences);
-    findings.cautions.extend(told.masses_beside);
+    findings.cautions.extend(told.not_tumours);
     findings.cautions.iter().for_each(|caution| listener.warn(&format_args!("{name}: {caution}")));
     let (scan, labels) = (&scan, &labels);
     // Of labels that are there already; a result that is made again keeps what else was made of them.
@@ -224,9 +232,4 @@ fn read(
     let voxels = volume.data();
     let labels = Volume::from_fn(grid, |index| voxels[index].min(2));
     Ok((read, labels))
-}
-
-fn tell(manifest: &mut Manifest, listener: &dyn Listener, warning: &str) {
-    listener.warn(&format_args!("{}: {warning}", manifest.case()));
-    manifest.warn(warning.to_owned());
 }

@@ -61,14 +61,14 @@ impl Bootstrap {
     }
 }
 
-/// A figure of the cases that were drawn.
+/// A figure of the cases that were drawn; `None` where it is undefined for them, whatever it is called then.
 fn drawn(cases: &[Vec<Figure>], times: &[u32], n: usize) -> Option<f64> {
     let mut all = Figure { sum: 0.0, weight: 0.0, ..cases[0][n] };
     for (case, &times) in cases.iter().zip(times) {
         all.sum += case[n].sum * f64::from(times);
         all.weight += case[n].weight * f64::from(times);
     }
-    all.value()
+    all.measured()
 }
 
 /// The value below which a share of sorted values lies, linear between two.
@@ -113,6 +113,13 @@ mod tests {
         // Mean 4.5, standard error 2.872 / 10.
         assert!((interval.low - (4.5 - 1.96 * 0.2872)).abs() < 0.05, "{interval:?}");
         assert!((interval.high - (4.5 + 1.96 * 0.2872)).abs() < 0.05, "{interval:?}");
+    }
+
+    #[test]
+    fn drawings_in_which_a_figure_is_undefined_do_not_count_for_it() {
+        let case = |values: &[f64]| vec![Figure::pooled("x", values.iter().copied()).or(9001.0)];
+        let interval = Bootstrap::default().intervals(&[case(&[1.0]), case(&[2.0]), case(&[])])[0].unwrap();
+        assert!(interval.low >= 1.0 && interval.high <= 2.0, "{interval:?}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Arguments {
     /// Least and greatest diameter of a tumour in millimetres
     #[arg(long, value_name = "A-B", value_parser = range)]
     diameter: Option<(f64, f64)>,
-    /// Standard deviation of the noise in HU
+    /// Standard deviation of the noise in HU; deep in the body 1.1 times as much, in the head 0.6 times
     #[arg(long, value_name = "HU")]
     noise: Option<f64>,
     /// Order in which the same voxels are stored: where i, j and k point

@@ -86,8 +86,8 @@ fn are_different(first: &Path, second: &Path) -> bool {
 
 /// Compares two predictions over the cases, by name, that both have scores for, and says which cases only one has.
 ///
-/// Every figure that is defined per case is tested by Wilcoxon's signed-rank test, two-sided; nothing is done about
-/// there being many.
+/// Every figure that is defined per case is tested by Wilcoxon's signed-rank test, two-sided, over the cases for which
+/// both have something to average; nothing is done about there being many.
 pub fn compare(evaluation: &Evaluation, other: &Evaluation, path: &Path) -> Comparison {
     let partner = |name: &str| other.scored().find(|(pair, _)| pair.case == name).map(|(_, scores)| scores);
     let pairs: Vec<(&CaseScores, &CaseScores)> =
@@ -114,8 +114,9 @@ fn compare_figure(pairs: &[(&CaseScores, &CaseScores)], n: usize) -> Option<Comp
     if !is_quality(&first) {
         return None;
     }
+    // The challenge's 9001 for a case without objects is no distance that a mean could hold.
     let values: Vec<(f64, f64)> =
-        pairs.iter().filter_map(|(a, b)| Some((a.figures[n].value()?, b.figures[n].value()?))).collect();
+        pairs.iter().filter_map(|(a, b)| Some((a.figures[n].measured()?, b.figures[n].measured()?))).collect();
     if values.is_empty() {
         return None;
     }
@@ -175,6 +176,21 @@ mod tests {
         assert!((dice.mean - 0.85).abs() < 1e-12 && (dice.difference() - 0.15).abs() < 1e-12);
         // Nearer to 0 is better.
         assert_eq!((rvd.cases, rvd.better), (1, Some(false)));
+    }
+
+    #[test]
+    fn what_stands_for_a_case_without_objects_is_not_compared() {
+        let evaluation = |values: [&[f64]; 2]| {
+            let mut evaluation = evaluation(&[("a", 1.0, None), ("b", 1.0, None)]);
+            for (case, values) in evaluation.cases.iter_mut().zip(values) {
+                let figure = Figure::pooled("lesion/assd", values.iter().copied()).or(9001.0);
+                case.scores.as_mut().unwrap().figures = vec![figure];
+            }
+            evaluation
+        };
+        let comparison = compare(&evaluation([&[1.0], &[2.0]]), &evaluation([&[3.0], &[]]), Path::new("x"));
+        let [assd] = comparison.figures[..] else { panic!("{comparison:?}") };
+        assert_eq!((assd.cases, assd.mean, assd.other_mean), (1, 1.0, 3.0));
     }
 
     #[test]

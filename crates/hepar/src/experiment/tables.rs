@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use hepar_metrics::statistics::Bootstrap;
+use hepar_report::html;
 
 use crate::evaluate::{CaseScores, Evaluation, Protocol, Total};
 use crate::experiment::article::{Published, published};
@@ -119,12 +120,12 @@ fn row(object: &str, figures: &str, paths: &[&str; 7], evaluation: &Evaluation, 
 
 fn value(total: &Total, several: bool) -> String {
     let interval = total.interval.filter(|_| several);
-    let interval = interval.map_or(String::new(), |i| format!(" ({:.3}–{:.3})", i.low, i.high));
+    let interval = interval.map_or(String::new(), |i| format!(" ({}–{})", number(Some(i.low)), number(Some(i.high))));
     number(total.figure.value()) + &interval
 }
 
 fn number(value: Option<f64>) -> String {
-    value.map_or("–".to_owned(), |value| format!("{:.3}", if value == 0.0 { 0.0 } else { value }))
+    html::number(value, 3)
 }
 
 /// The article's figures in the places that have one; no row without any.
@@ -194,6 +195,15 @@ fn every_case(experiment: &Experiment, outcome: &Outcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hepar_metrics::Figure;
+    use hepar_metrics::statistics::Interval;
+
+    #[test]
+    fn what_is_rounded_to_nought_has_no_minus() {
+        let interval = Some(Interval { low: -0.0004, high: 0.01 });
+        let total = Total { figure: Figure::per_case("liver/rvd", -0.0001), interval };
+        assert_eq!(value(&total, true), "0.000 (0.000–0.010)");
+    }
 
     #[test]
     fn only_confirmed_figures_stand_beside_ours() {

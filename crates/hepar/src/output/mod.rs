@@ -18,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hepar_formats::{WriteError, write_labels};
+use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, sentence};
 use crate::segment::SegmentedCase;
@@ -106,7 +107,7 @@ impl OutputError {
     }
 
     /// The error of writing an image that is to stand at `path`.
-    fn image(path: &Path, error: &WriteError) -> Self {
+    pub(crate) fn image(path: &Path, error: &WriteError) -> Self {
         Self::new(path, OutputErrorKind::Image(sentence(error.kind())))
     }
 }
@@ -164,6 +165,11 @@ pub(crate) fn make_parent(path: &Path) -> Result<(), OutputError> {
         }
         _ => Ok(()),
     }
+}
+
+/// A folder, near `path`, in which files are made before they take their places; see [`folder::staging_folder`].
+pub(crate) fn staging_near(path: &Path) -> Result<TempDir, OutputError> {
+    folder::staging_folder(&nearest_folder(path)).map_err(|error| OutputError::new(path, error))
 }
 
 /// The innermost folder above `path` that exists.

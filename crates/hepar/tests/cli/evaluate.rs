@@ -5,7 +5,7 @@ use std::path::Path;
 use hepar_formats::{GridHeader, write_labels};
 use hepar_volume::{Geometry, Reorientation, Volume};
 
-use crate::program::{folder_with_scan, hepar, json, phantom, segment};
+use crate::program::{folder_with_scan, hepar, json, names, phantom, segment};
 
 fn write(path: &Path, labels: &Volume<u8>) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -52,6 +52,32 @@ fn figures_are_those_counted_by_hand() {
     hepar(folder.path(), &twice).fails(2, &["t: it is named twice"]);
     let spelt_otherwise = ["evaluate", "p.nii", "r.nii", "--json", "t", "--csv", "./t"];
     hepar(folder.path(), &spelt_otherwise).fails(2, &["./t: it is named twice"]);
+}
+
+#[test]
+fn a_file_cannot_be_the_folder_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["p.nii", "r.nii"] {
+        write(&folder.path().join(name), &row([0, 1, 1, 2, 2, 1, 0, 0]));
+    }
+    for (json, csv) in [("out", "out/s.csv"), ("out/a/s.json", "./out/a")] {
+        let said = format!("write {csv} and {json}: one would be a folder");
+        hepar(folder.path(), &["evaluate", "p.nii", "r.nii", "--json", json, "--csv", csv]).fails(2, &[said.as_str()]);
+    }
+    assert_eq!(names(folder.path()), ["p.nii", "r.nii"]);
+    hepar(folder.path(), &["evaluate", "p.nii", "r.nii", "--json", "out/s", "--csv", "out/s.csv"]).expect(0);
+}
+
+#[test]
+fn scores_that_cannot_be_written_are_shown_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["p.nii", "r.nii"] {
+        write(&folder.path().join(name), &row([0, 1, 1, 2, 2, 1, 0, 0]));
+    }
+    // The system refuses names so long, but not before the file is made.
+    let json = "s".repeat(300);
+    let run = hepar(folder.path(), &["evaluate", "p.nii", "r.nii", "--json", json.as_str()]).expect(5);
+    assert!(run.out.contains("liver Dice"), "{}", run.out);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::program::{Run, command, folder_with_scan, json, model, names, segment};
 use crate::tiny_model;
 
-/// Runs `hepar segment` on `a_ct.nii.gz` with a model that would take minutes, and sends it a signal.
+/// Runs `hepar segment` with a model that would take minutes, and sends it a signal.
 fn interrupted(folder: &Path, signal: &str, arguments: &[&str]) -> Run {
     let model = tempfile::tempdir().unwrap();
     tiny_model::write_with(model.path(), |stage| {
@@ -17,7 +17,7 @@ fn interrupted(folder: &Path, signal: &str, arguments: &[&str]) -> Run {
             (stage.grid, stage.overlap) = (hepar_model::stage::Grid::Spacing { mm: [2.0; 3] }, [0.95; 3]);
         }
     });
-    let mut command = command(folder, &["segment", "a_ct.nii.gz", "--model"]);
+    let mut command = command(folder, &["segment", "--model"]);
     command.arg(model.path()).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     wait_until_it_listens(&child);
@@ -58,7 +58,7 @@ fn wait_until_it_listens(child: &Child) {
 #[test]
 fn an_interrupted_run_leaves_nothing() {
     let folder = folder_with_scan();
-    let run = interrupted(folder.path(), "-INT", &["-o", "x/y/z"]).expect(130);
+    let run = interrupted(folder.path(), "-INT", &["a_ct.nii.gz", "-o", "x/y/z"]).expect(130);
     assert_eq!((run.err.as_str(), run.out.as_str()), ("hepar: interrupted\n", ""));
     assert_eq!(names(folder.path()), ["a_ct.nii.gz", "a_label.nii.gz"]);
 }
@@ -66,7 +66,7 @@ fn an_interrupted_run_leaves_nothing() {
 #[test]
 fn a_terminated_run_leaves_nothing_as_an_interrupted_one() {
     let folder = folder_with_scan();
-    let run = interrupted(folder.path(), "-TERM", &["-o", "x/y/z"]).expect(130);
+    let run = interrupted(folder.path(), "-TERM", &["a_ct.nii.gz", "-o", "x/y/z"]).expect(130);
     assert_eq!((run.err.as_str(), run.out.as_str()), ("hepar: interrupted\n", ""));
     assert_eq!(names(folder.path()), ["a_ct.nii.gz", "a_label.nii.gz"]);
 }
@@ -93,8 +93,28 @@ fn an_interrupted_run_keeps_the_old_result() {
     let folder = folder_with_scan();
     segment(folder.path(), &["a_ct.nii.gz", "-o", "out"]).expect(0);
     let before = (names(&folder.path().join("out")), json(&folder.path().join("out/manifest.json")));
-    interrupted(folder.path(), "-INT", &["-o", "out", "--force"]).expect(130);
+    interrupted(folder.path(), "-INT", &["a_ct.nii.gz", "-o", "out", "--force"]).expect(130);
     assert_eq!((names(&folder.path().join("out")), json(&folder.path().join("out/manifest.json"))), before);
+}
+
+#[test]
+fn the_table_of_an_interrupted_cohort_says_which_scans_are_not_done() {
+    let folder = folder_with_scan();
+    std::fs::write(folder.path().join("broken.nii"), "no image").unwrap();
+    segment(folder.path(), &["broken.nii", "a_ct.nii.gz", "-o", "out"]).expect(6);
+    let text = |name: &str| std::fs::read_to_string(folder.path().join("out").join(name)).unwrap();
+    let files = || ["cohort.csv", "cohort.html"].map(text);
+    let earlier = files();
+    // While the first scan is not done, all results are still those of the table.
+    interrupted(folder.path(), "-INT", &["a_ct.nii.gz", "broken.nii", "-o", "out", "--force"]).expect(130);
+    assert_eq!(files(), earlier);
+    let run = interrupted(folder.path(), "-INT", &["broken.nii", "a_ct.nii.gz", "-o", "out", "--force"]).expect(130);
+    assert!(run.err.contains("failed to read broken.nii") && run.err.ends_with("hepar: interrupted\n"), "{}", run.err);
+    let [table, page] = files();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[1].starts_with("broken,") && lines[1].contains("failed to read broken.nii"), "{table}");
+    assert_eq!(lines[2], "a_ct,interrupted,,,,,,");
+    assert!(page.contains("a_ct: interrupted"), "{page}");
 }
 
 #[test]

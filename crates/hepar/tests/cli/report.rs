@@ -47,7 +47,7 @@ fn labels_from_elsewhere_get_a_result_of_their_own() {
 }
 
 #[test]
-fn that_masses_beside_the_liver_were_left_out_is_still_said_until_the_labels_change() {
+fn what_was_left_out_of_the_tumours_is_still_said_until_the_labels_change() {
     let folder = folder_with_scan();
     labelled(folder.path(), &[]);
     let out = folder.path().join("out");
@@ -59,17 +59,19 @@ fn that_masses_beside_the_liver_were_left_out_is_still_said_until_the_labels_cha
     let before = kinds();
     let mut result = json(&out.join("result.json"));
     let caution = serde_json::json!({"kind": "masses-beside", "lesions": 2, "ml": 5.25, "text": "two masses"});
-    result["cautions"].as_array_mut().unwrap().push(caution);
+    let sheets = serde_json::json!({"kind": "sheets-at-border", "lesions": 1, "ml": 0.5, "text": "a sheet"});
+    result["cautions"].as_array_mut().unwrap().extend([sheets, caution]);
     std::fs::write(out.join("result.json"), result.to_string()).unwrap();
     let mut manifest = json(&out.join("manifest.json"));
     manifest["files"]["result.json"] = sha256(result.to_string().as_bytes()).into();
     std::fs::write(out.join("manifest.json"), manifest.to_string()).unwrap();
     hepar(folder.path(), &["report", "out"]).expect(0);
-    assert_eq!(kinds(), [&before[..], &["masses-beside".to_owned()]].concat());
+    let left_out = ["sheets-at-border", "masses-beside"].map(str::to_owned);
+    assert_eq!(kinds(), [&before[..], &left_out[..]].concat());
     let labels = read_labels(&out.join("labels.nii.gz")).unwrap().volume.map(|&label| label.min(1));
     write_labels(&out.join("labels.nii.gz"), &labels, &GridHeader::from_geometry(labels.geometry())).unwrap();
     hepar(folder.path(), &["report", "out"]).expect(0);
-    assert!(!kinds().contains(&"masses-beside".to_owned()));
+    assert!(!left_out.iter().any(|kind| kinds().contains(kind)));
 }
 
 #[test]
@@ -130,6 +132,7 @@ fn labels_that_were_corrected_by_hand_stay_and_are_followed() {
     assert!(report.contains("The labels were changed") && !report.contains("id=\"lesion-1\""));
     // Now they are known.
     assert!(!hepar(folder.path(), &["report", "a_ct-hepar"]).expect(0).err.contains("changed"));
+    assert!(text(&folder.path().join("a_ct-hepar/report.html")).contains("The labels were changed"));
     assert_eq!(json(&folder.path().join("a_ct-hepar/manifest.json"))["labels_changed"], true);
     segment(folder.path(), &["a_ct.nii.gz", "-q", "--force"]).fails(5, &["a_ct-hepar/labels.nii.gz", "was changed"]);
     std::fs::write(folder.path().join("a_ct-hepar/lesions.csv"), "mine").unwrap();
@@ -177,6 +180,25 @@ fn what_is_wrong_with_a_result_is_said() {
     .unwrap();
     let run = hepar(folder.path(), &["report", "out", "--ct", "other.nii"]).expect(0);
     assert!(run.err.contains("not the one that the result was made from"), "{}", run.err);
+}
+
+#[test]
+fn what_a_report_of_another_scan_warned_of_is_taken_back_by_one_of_the_right_scan() {
+    let folder = folder_with_scan();
+    labelled(folder.path(), &["-q"]);
+    let out = folder.path().join("out");
+    let warnings = || json(&out.join("manifest.json"))["warnings"].as_array().unwrap().clone();
+    let before = warnings();
+    // Its reader warns too: hardly Hounsfield units.
+    let other = phantom().ct.map(|&hu| hu.clamp(0, 255));
+    write_scan(&folder.path().join("other.nii"), &other, &GridHeader::from_geometry(other.geometry())).unwrap();
+    for (scan, added) in [("other.nii", 2), ("other.nii", 2), ("a_ct.nii.gz", 0)] {
+        hepar(folder.path(), &["report", "out", "--ct", scan]).expect(0);
+        assert_eq!(warnings().len(), before.len() + added, "{:?}", warnings());
+        let says = text(&out.join("report.html")).contains("not the one that the result was made from");
+        assert_eq!(says, added > 0);
+    }
+    assert_eq!(warnings(), before);
 }
 
 #[test]

@@ -107,12 +107,11 @@ impl Arguments {
             None => None,
         };
         let bootstrap = Bootstrap { resamples: self.resamples as usize, seed: self.seed };
-        self.write(&evaluation, &bootstrap, compared.as_ref())?;
-        print(tables::cases(&evaluation, &bootstrap))?;
         let tested = compared.as_ref().filter(|compared| !compared.figures.is_empty());
-        if let Some(tested) = tested {
-            print(tables::comparison(tested))?;
-        }
+        // Scoring took long: what cannot be written is at least seen, and the other way round.
+        let printed = print(tables::cases(&evaluation, &bootstrap) + &tested.map_or(String::new(), tables::comparison));
+        self.write(&evaluation, &bootstrap, compared.as_ref())?;
+        printed?;
         for (pair, scores) in evaluation.scored() {
             scores.notes.iter().for_each(|note| warn_of(format_args!("{}: {note}", pair.case)));
         }
@@ -125,12 +124,18 @@ impl Arguments {
 
     /// Checks that what is to be written can be, each to a file of its own.
     fn check_files(&self) -> Result<(), Failure> {
-        let files: Vec<&PathBuf> = [&self.json, &self.csv, &self.lesions, &self.html].into_iter().flatten().collect();
-        let places: Vec<PathBuf> = files.iter().map(|path| place(path)).collect();
-        for (n, path) in files.into_iter().enumerate() {
+        let files = [&self.json, &self.csv, &self.lesions, &self.html].into_iter().flatten();
+        let files: Vec<(&PathBuf, PathBuf)> = files.map(|path| (path, place(path))).collect();
+        for (n, (path, place)) in files.iter().enumerate() {
             plan_new_file(path)?;
-            if places[..n].contains(&places[n]) {
-                return Err(Failure::usage(format_args!("write {}: it is named twice", path.display())));
+            for (other, other_place) in &files[..n] {
+                if place == other_place {
+                    return Err(Failure::usage(format_args!("write {}: it is named twice", path.display())));
+                }
+                if place.starts_with(other_place) || other_place.starts_with(place) {
+                    let (path, other) = (path.display(), other.display());
+                    return Err(Failure::usage(format_args!("write {path} and {other}: one would be a folder")));
+                }
             }
         }
         Ok(())
@@ -198,9 +203,13 @@ impl Arguments {
     }
 }
 
-/// Where a new file is, however its path is spelt: its folder as the system knows it, and its name.
+/// Where a new file will be, however its path is spelt: the nearest folder that is there as the system knows it, and what
+/// the path has below.
 fn place(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let Some((folder, name)) = path.parent().zip(path.file_name()) else { return path };
-    folder.canonicalize().map_or_else(|_| path.clone(), |folder| folder.join(name))
+    let known = path.ancestors().skip(1).find_map(|folder| {
+        let below = path.strip_prefix(folder).ok()?;
+        Some(folder.canonicalize().ok()?.join(below))
+    });
+    known.unwrap_or(path)
 }

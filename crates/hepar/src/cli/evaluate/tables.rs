@@ -2,6 +2,7 @@
 
 use hepar::evaluate::{CaseScores, Comparison, Evaluation, Protocol, Total};
 use hepar_metrics::statistics::Bootstrap;
+use hepar_report::html::number;
 
 use crate::cli::text;
 
@@ -141,7 +142,8 @@ fn objects(totals: &[Total], several: bool) -> Vec<[String; 11]> {
 /// The interval of a total as it stands behind its value; nothing without one.
 fn interval(total: &Total, several: bool, decimals: usize) -> String {
     let interval = total.interval.filter(|_| several);
-    interval.map_or(String::new(), |i| format!(" ({:.decimals$}–{:.decimals$})", i.low, i.high))
+    let number = |value: f64| number(Some(value), decimals);
+    interval.map_or(String::new(), |i| format!(" ({}–{})", number(i.low), number(i.high)))
 }
 
 /// The figures of two predictions.
@@ -150,9 +152,10 @@ pub fn comparison(comparison: &Comparison) -> String {
         [
             compared.path.to_owned(),
             compared.cases.to_string(),
-            format!("{:.3}", compared.mean),
-            format!("{:.3}", compared.other_mean),
-            format!("{:+.3}", compared.difference()),
+            number(Some(compared.mean), 3),
+            number(Some(compared.other_mean), 3),
+            // Rounded first, so that there is no minus before a zero.
+            format!("{:+.3}", (compared.difference() * 1000.0).round() / 1000.0 + 0.0),
             format!("{:.4}", compared.test.p),
             compared.better.map_or("", |better| if better { "yes" } else { "no" }).to_owned(),
         ]
@@ -165,14 +168,6 @@ fn row(first: &str, others: [String; 12]) -> [String; 13] {
     std::array::from_fn(|n| if n == 0 { first.to_owned() } else { others.next().unwrap_or_default() })
 }
 
-fn number(value: Option<f64>, decimals: usize) -> String {
-    match value {
-        // No minus before a zero.
-        Some(value) => format!("{:.decimals$}", if value == 0.0 { 0.0 } else { value }),
-        None => "–".to_owned(),
-    }
-}
-
 /// Whether a Dice is 1 because there was nothing to find and nothing was found.
 fn is_empty(scores: &CaseScores, path: &str) -> bool {
     let Some(details) = &scores.details else { return false };
@@ -180,5 +175,20 @@ fn is_empty(scores: &CaseScores, path: &str) -> bool {
         "liver/dice" => details.liver.overlap.is_empty(),
         "tumour/dice" => details.tumour.overlap.is_empty(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hepar_metrics::Figure;
+    use hepar_metrics::statistics::Interval;
+
+    #[test]
+    fn what_is_rounded_to_nought_has_no_minus() {
+        assert_eq!(number(Some(-0.0004), 3), "0.000");
+        let total =
+            Total { figure: Figure::per_case("liver/rvd", 0.0), interval: Some(Interval { low: -0.0004, high: 0.01 }) };
+        assert_eq!(interval(&total, true, 3), " (0.000–0.010)");
     }
 }
