@@ -4,10 +4,10 @@
     python3 benches/exposure.py OUT DATA/lits DATA/lits-sparse
 
 Every lesion (26-connected) of the written labels is measured: the share of its surface, in mm², that borders on what is not
-liver; faces at the scan's edge do not count; and how compact it is: the share of its volume that the largest ball inside it
-has, whose radius is the greatest distance of a voxel's centre to one outside. One that shares a voxel with a tumour of the
+liver; faces at the scan's edge do not count; and how compact and how thick it is: the share of its volume that the largest ball
+inside it has, and twice that ball's radius, the greatest distance of a voxel's centre to one outside. One that shares a voxel with a tumour of the
 reference is true. Needs nibabel, numpy and scipy. Prints tables in Markdown; with `--lesions` a line for each lesion first:
-case, true (1) or false (0), millilitres, exposure, compactness.
+case, true (1) or false (0), millilitres, exposure, compactness, thickness.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from scipy import ndimage
 from common import dice
 
 THRESHOLDS = [1.0, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35]
-# Exposure from which a lesion must be compact, and how much.
-SHEETS = [(0.0, 0.1), (0.1, 0.1), (0.2, 0.1), (0.3, 0.1), (0.3, 0.15), (0.3, 0.2), (0.4, 0.1), (0.4, 0.2)]
+# Exposure, compactness and thickness in millimetres of `sheet`.
+SHEETS = [(0.0, 0.2, 6), (0.2, 0.2, 6), (0.3, 0.1, 6), (0.3, 0.2, 4), (0.3, 0.2, 6), (0.3, 0.2, 8), (0.3, 0.2, 100), (0.4, 0.2, 6)]
 AROUND = np.ones((3, 3, 3))
 
 
@@ -44,14 +44,14 @@ def exposures(labels: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, list
     return lesions, shares
 
 
-def compactnesses(lesions: np.ndarray, spacing: np.ndarray) -> list[float]:
-    """The share of every lesion's volume that the largest ball inside it has."""
-    shares = []
+def balls(lesions: np.ndarray, spacing: np.ndarray) -> list[tuple[float, float]]:
+    """Of the largest ball inside every lesion: the share of the lesion's volume that it has, and how thick it is."""
+    found = []
     for number, place in enumerate(ndimage.find_objects(lesions), 1):
         inside = np.pad(lesions[place] == number, 1)
         radius = ndimage.distance_transform_edt(inside, sampling=spacing).max()
-        shares.append(4 / 3 * np.pi * radius**3 / (np.count_nonzero(inside) * spacing.prod()))
-    return shares
+        found.append((4 / 3 * np.pi * radius**3 / (np.count_nonzero(inside) * spacing.prod()), 2 * radius))
+    return found
 
 
 def main() -> None:
@@ -70,12 +70,12 @@ def main() -> None:
         labels = np.asarray(nibabel.load(case / "labels.nii.gz").dataobj)
         spacing = np.array(image.header.get_zooms()[:3], dtype=float)
         lesions, exposed = exposures(labels, spacing)
-        compact = compactnesses(lesions, spacing)
+        largest = balls(lesions, spacing)
         is_true = [bool(tumour[lesions == number].any()) for number in range(1, len(exposed) + 1)]
         ml = [np.count_nonzero(lesions == number) * spacing.prod() / 1000 for number in range(1, len(exposed) + 1)]
         if arguments.lesions:
-            for lesion in zip(is_true, ml, exposed, compact):
-                print("{},{:d},{:.2f},{:.2f},{:.3f}".format(case.name, *lesion))
+            for real, size, share, ball in zip(is_true, ml, exposed, largest):
+                print("{},{:d},{:.2f},{:.2f},{:.3f},{:.1f}".format(case.name, real, size, share, *ball))
 
         def row(stays: list[bool]) -> tuple:
             kept = [number for number, stay in enumerate(stays, 1) if stay]
@@ -85,15 +85,16 @@ def main() -> None:
 
         for threshold, cases in exposed_rows.items():
             cases.append(row([share <= threshold for share in exposed]))
-        for (exposure, compactness), cases in sheet_rows.items():
-            cases.append(row([share <= exposure or ball >= compactness for share, ball in zip(exposed, compact)]))
+        for (exposure, compactness, thickness), cases in sheet_rows.items():
+            cases.append(row([share <= exposure or of_volume >= compactness or thick > thickness
+                              for share, (of_volume, thick) in zip(exposed, largest)]))
     columns = "tumour Dice, mean | true lesions | false lesions | found, ml |\n"
     print(f"| greatest exposure | {columns}|---|---|---|---|---|")
     for threshold, cases in exposed_rows.items():
         print(f"| {threshold} {line(cases)}")
-    print(f"\n| exposed by more than | compact by less than | {columns}|---|---|---|---|---|---|")
-    for (exposure, compactness), cases in sheet_rows.items():
-        print(f"| {exposure} | {compactness} {line(cases)}")
+    print(f"\n| exposed by more than | compact by less than | at most mm thick | {columns}|---|---|---|---|---|---|---|")
+    for rule, cases in sheet_rows.items():
+        print("".join(f"| {value} " for value in rule) + line(cases))
 
 
 def line(cases: list[tuple]) -> str:

@@ -130,7 +130,7 @@ impl TrainConfig {
         match stage {
             StageName::Localizer => Self { patch: [1, 64, 64], grid: Grid::ResizedInPlane { size: [64, 64] }, ..small },
             StageName::Liver | StageName::Tumour => {
-                Self { grid: Grid::Spacing { mm: [6.0, 5.0, 5.0] }, overlap: [0.0; 3], ..small }
+                Self { grid: Grid::Spacing { mm: [4.0, 3.0, 3.0] }, overlap: [0.0; 3], ..small }
             }
         }
     }
