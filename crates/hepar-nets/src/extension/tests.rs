@@ -79,16 +79,6 @@ fn normalisation_on_a_gpu() {
 }
 
 #[test]
-fn statistics_of_values_far_from_nought_on_a_gpu() {
-    same_on_both("normalisation far from 0", |device| {
-        let x = tensor(6, [2, 3, 8, 16, 20], device).add_scalar(100.0);
-        // No gradients: rounding decides on which side of 0 some of the ReLU's inputs lie here.
-        let (y, mean, variance) = norm_relu(x, tensor(4, [3], device), tensor(5, [3], device), 1e-3);
-        vec![values(y), values(mean), values(variance)]
-    });
-}
-
-#[test]
 fn convolutions_on_a_gpu() {
     let shapes = [
         ([2, 5, 4, 6, 10], 7, [3, 3, 3]),

@@ -100,7 +100,7 @@ impl Layers for Cube {
         let (mean, variance) = (buffers.empty([maps.channels]), buffers.empty([maps.channels]));
         let y = buffers.empty(x.shape().dims::<5>());
         maps.moments(&buffers, values(&x), values(&sums));
-        maps.statistics(&buffers, values(&x), values(&sums), values(&mean), values(&variance));
+        maps.statistics(&buffers, values(&sums), values(&mean), values(&variance));
         let state = NormState { gamma, beta, mean, variance, epsilon };
         maps.norm_relu(&buffers, values(&x), norm_of(&state), values(&y));
         (y, state.mean, state.variance)

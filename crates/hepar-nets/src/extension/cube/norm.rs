@@ -41,7 +41,7 @@ impl Maps {
         cubes([self.voxels.div_ceil(TEAM), self.batch * self.channels, 1])
     }
 
-    /// Sums of x less the first value of its channel, and of the squares of that: `[channels, chunks, 2]`.
+    /// Sums of x and of its squares: `[channels, chunks, 2]`.
     pub fn moments(&self, buffers: &Buffers, x: BufferArg, sums: BufferArg) {
         let Self { batch, channels, voxels } = *self;
         sum_moments::launch(
@@ -57,21 +57,19 @@ impl Maps {
         );
     }
 
-    /// From x and its [`Maps::moments`]: mean and biased variance of each channel.
-    pub fn statistics(&self, buffers: &Buffers, x: BufferArg, sums: BufferArg, mean: BufferArg, variance: BufferArg) {
+    /// From [`Maps::moments`]: mean and biased variance of each channel.
+    pub fn statistics(&self, buffers: &Buffers, sums: BufferArg, mean: BufferArg, variance: BufferArg) {
         let grid = cubes([self.channels.div_ceil(TEAM), 1, 1]);
         let values = self.batch * self.voxels;
         finish_statistics::launch(
             &buffers.client,
             grid,
             of_units(TEAM),
-            x,
             sums,
             mean,
             variance,
             self.channels,
             self.chunks(),
-            self.voxels,
             values,
         );
     }
@@ -204,13 +202,11 @@ fn position(at: usize, channels: usize, voxels: usize) -> usize {
 
 #[cube(launch)]
 fn sum_moments(x: &[f32], sums: &mut [f32], batch: usize, channels: usize, voxels: usize, chunks: usize) {
-    // Of values far from 0 the square of the mean would leave few of the 32 bits to the variance.
-    let first = x[CUBE_POS_Y as usize * voxels];
     let mut sum = 0.0f32;
     let mut squares = 0.0f32;
     let mut at = CUBE_POS_X as usize * TEAM + UNIT_POS as usize;
     while at < batch * voxels {
-        let value = x[position(at, channels, voxels)] - first;
+        let value = x[position(at, channels, voxels)];
         sum += value;
         squares += value * value;
         at += chunks * TEAM;
@@ -226,15 +222,12 @@ fn sum_moments(x: &[f32], sums: &mut [f32], batch: usize, channels: usize, voxel
 }
 
 #[cube(launch)]
-#[allow(clippy::too_many_arguments)]
 fn finish_statistics(
-    x: &[f32],
     sums: &[f32],
     mean: &mut [f32],
     variance: &mut [f32],
     channels: usize,
     chunks: usize,
-    voxels: usize,
     values: usize,
 ) {
     let channel = CUBE_POS_X as usize * TEAM + UNIT_POS as usize;
@@ -246,7 +239,7 @@ fn finish_statistics(
             squares += sums[2 * (channel * chunks + chunk) + 1];
         }
         let average = sum / values as f32;
-        mean[channel] = x[channel * voxels] + average;
+        mean[channel] = average;
         variance[channel] = max(squares / values as f32 - average * average, 0.0);
     }
 }
