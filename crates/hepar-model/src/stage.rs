@@ -183,8 +183,8 @@ pub struct Stage {
     /// and neither tumour nor liver. None: all are tumours, the article's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub greatest_exposure: Option<f64>,
-    /// Which tumours are thin sheets along the liver's border, where it borders on something darker, and liver; the tumour
-    /// stage's. None: all are tumours, whatever their shape, the article's.
+    /// Which tumours are thin sheets along the liver's border, where it borders on something darker, and no tumours; the
+    /// tumour stage's. None: all are tumours, whatever their shape, the article's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<Sheet>,
     /// Whether tumours are looked for in what the liver encloses within a slice of any direction, too: the liver stage leaves
